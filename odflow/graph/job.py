@@ -1,0 +1,67 @@
+"""What a stage sees of the run that it is part of."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+class Workers(Protocol):
+    """Where `Job.map` sends its items; an engine has them."""
+
+    def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+        """Call `function` on every item, the results in the order of the items."""
+
+
+@dataclass
+class Job:
+    """One execution of one stage.
+
+    Attributes:
+        name: the stage's name in the pipeline.
+        staging: an empty folder to write into (for a stage that `resumes`, it may
+            hold what a killed run left). The output fields already point into it.
+        workers: the engine's workers.
+        said: the lines that `say` was given.
+    """
+
+    name: str
+    staging: Path
+    workers: Workers
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def log(self) -> logging.Logger:
+        """Progress and remarks, on standard error."""
+        return logging.getLogger(f"odflow.{self.name}")
+
+    def say(self, line: str) -> None:
+        """State a result: a line on standard output, kept and shown again by a cached run."""
+        self.said.append(line)
+        print(f"{self.name}: {line}", flush=True)
+
+    def progress(self, items: Iterable[A], *, total: int | None = None, unit: str = "it") -> Iterable[A]:
+        """Show a progress bar while the items go by, where standard error is a terminal."""
+        from tqdm import tqdm
+
+        return tqdm(items, total=total, unit=unit, desc=self.name, disable=None, file=sys.stderr, leave=False)
+
+    def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+        """Call `function` on every item with the engine's workers.
+
+        Args:
+            function: importable by name (it may run in another process or on
+                another machine).
+            items: any number of them; they are taken as workers become free.
+
+        Returns:
+            The results, in the order of the items.
+        """
+        return self.workers.map(function, items)

@@ -1,0 +1,1 @@
+"""Extra stages that plug in."""

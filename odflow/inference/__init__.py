@@ -1,0 +1,1 @@
+"""Running a trained detector: frozen GraphDef, SavedModel, exported folder, TFLite."""

@@ -1,0 +1,1 @@
+"""The formats of the Object Detection API: pipeline.config, checkpoints, tensor names."""

@@ -1,0 +1,1 @@
+"""Training with TensorFlow Model Garden: the only room that imports `official`."""
