@@ -1,0 +1,282 @@
+"""Photographs: which files are images, how large they are, and their pixels.
+
+What an image is, its content says, not its name: JPEG, PNG, BMP or WebP.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from odflow.errors import ImageError, InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+Format = Literal["jpeg", "png", "bmp", "webp"]
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+_OUTSIDE = re.compile(r"^$|^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\0")
+_EXIF_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """One image: its name as tables hold it (relative, POSIX) and where it lies."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSize:
+    """Width and height in pixels of the upright image, and the form of its file."""
+
+    width: int
+    height: int
+    format: Format
+
+
+def find_images(folder: Path, root: Path | None = None) -> list[ImageFile]:
+    """Find the images of a folder, or those that a list file names.
+
+    Args:
+        folder: a folder, searched with all folders in it (hidden files and folders are
+            passed over, linked folders are not entered), or a text file with one image a
+            line; blank lines and lines that start with # are passed over, and so is a
+            name that was there before.
+        root: the folder that the lines of a list are relative to, the list's own if left
+            out. A line may hold an absolute path below it.
+
+    Returns:
+        The images, sorted by name. From a folder: each file that begins as an image does
+        or is called like one (so that a damaged one is missed by nobody).
+
+    Raises:
+        InputError: no such folder or list, no image in it, a line that names no file or
+            one outside the root, a name that is not UTF-8. The message names file and line.
+    """
+    if Path(folder).is_dir():
+        found = list(_walk(Path(folder)))
+        nothing = f"{folder}: holds no image. Give a folder with JPEG, PNG, BMP or WebP files."
+    else:
+        base = Path(folder).parent if root is None else Path(root)
+        found = [ImageFile(name, base / name) for name in read_image_list(folder, base)]
+        nothing = f"{folder}: names no image. Wanted: one image a line, relative to {base}."
+    if not found:
+        raise InputError(nothing)
+    return sorted(found, key=lambda image: image.name)
+
+
+def read_image_list(path: Path, root: Path) -> list[str]:
+    """Read the image names of a list file, in its order, each once.
+
+    Args:
+        path: a text file as `find_images` takes it.
+        root: the folder that holds the images.
+
+    Returns:
+        Names relative to `root`, POSIX.
+
+    Raises:
+        InputError: as `find_images`.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}). Give a folder or a list file."
+        ) from None
+    except UnicodeDecodeError:
+        raise InputError(
+            f"{path}: is no list of images (not UTF-8 text). Wanted: one image a line."
+        ) from None
+    names: dict[str, None] = {}
+    for number, line in enumerate(lines, 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            name = _listed(f"{path}:{number}", line.strip(), Path(root))
+            names[name] = None
+    return list(names)
+
+
+def write_image_list(path: Path, names: Iterable[str]) -> None:
+    """Write a list file, one name a line.
+
+    Raises:
+        InputError: a name that a line of a list cannot hold.
+    """
+    names = list(names)
+    for name in names:
+        if name.splitlines() != [name] or name != name.strip() or name.startswith("#"):
+            raise InputError(f"{name!r}: a line of a list cannot hold this name. Rename the image.")
+    Path(path).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+
+
+def leaves_folder(name: str) -> bool:
+    """Tell whether a name from a table or list would lead out of its folder.
+
+    >>> [leaves_folder(name) for name in ("a/b.jpg", "a/../../b.jpg", "/etc/passwd", "..b.jpg")]
+    [False, True, True, False]
+    """
+    return _OUTSIDE.search(name) is not None
+
+
+def image_format(data: bytes) -> Format | None:
+    """Tell the form of an image by its first bytes (12 are enough).
+
+    >>> image_format(bytes.fromhex("ffd8ffe000104a464946"))
+    'jpeg'
+    """
+    if data.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if data.startswith(b"BM") and len(data) >= 10 and data[6:10] == b"\0\0\0\0":
+        return "bmp"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    return None
+
+
+def image_size(path: Path) -> ImageSize:
+    """Read the size of an image from its header, as `read_image` would show it.
+
+    Raises:
+        ImageError: not a readable image, as far as its header tells.
+    """
+    with _Opened(path) as image:
+        turned = _orientation(image) >= 5
+        width, height = reversed(image.size) if turned else image.size
+        form = "jpeg" if image.format == "MPO" else str(image.format).lower()
+        return ImageSize(width, height, form)  # type: ignore[arg-type]
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Read an image as upright RGB.
+
+    Turned by its EXIF orientation. Grey becomes three equal channels, a palette its
+    colours, CMYK (Adobe's inverted form too) RGB; 16-bit values keep their high byte;
+    alpha is dropped, not blended, as TensorFlow's decoders do when asked for 3 channels.
+    An ordinary JPEG gives exactly the bytes of Pillow's `Image.open`.
+
+    Args:
+        path: a JPEG, PNG, BMP or WebP file, whatever its name.
+
+    Returns:
+        (height, width, 3) uint8, not to be written to.
+
+    Raises:
+        ImageError: missing, no image, cut off, damaged, or above Pillow's limit of pixels.
+    """
+    import numpy as np
+
+    with _Opened(path) as image:
+        return np.asarray(upright_rgb(image))
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Turn an opened Pillow image into upright RGB, in the way of `read_image`."""
+    from PIL import Image
+
+    how = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }.get(_orientation(image))
+    if image.mode.startswith("I;16"):
+        import numpy as np
+
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    rgb = image if image.mode == "RGB" else image.convert("RGB")
+    return rgb if how is None else rgb.transpose(how)
+
+
+class _Opened:
+    """An image opened with Pillow; whatever goes wrong with it is an ImageError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> Image.Image:
+        from PIL import Image
+
+        try:
+            self.image = Image.open(self.path, formats=("JPEG", "PNG", "BMP", "WEBP"))
+        except Exception as error:
+            raise self._wrong(error) from None
+        return self.image
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.image.close()
+        if isinstance(error, Exception):  # Pillow's decoders raise errors of many kinds
+            raise self._wrong(error) from None
+
+    def _wrong(self, error: Exception) -> ImageError:
+        from PIL import UnidentifiedImageError
+
+        if isinstance(error, FileNotFoundError):
+            return ImageError(f"{self.path}: no such image.")
+        if isinstance(error, UnidentifiedImageError):
+            return ImageError(
+                f"{self.path}: is not a JPEG, PNG, BMP or WebP image, or its header is damaged."
+            )
+        return ImageError(f"{self.path}: cannot be decoded ({error or type(error).__name__}).")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except Exception:  # damaged EXIF data says nothing about the pixels
+        return 1
+
+
+def _walk(folder: Path) -> Iterator[ImageFile]:
+    for at, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for file in files:
+            path = Path(at, file)
+            if not file.startswith(".") and _looks_like_image(path):
+                yield ImageFile(_utf8(path.relative_to(folder)), path)
+
+
+def _looks_like_image(path: Path) -> bool:
+    if path.name.lower().endswith(_SUFFIXES):
+        return path.is_file()
+    try:
+        with path.open("rb") as file:
+            return image_format(file.read(12)) is not None
+    except OSError:
+        return False
+
+
+def _utf8(relative: Path) -> str:
+    name = relative.as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{name!r}: the name of this image is not UTF-8. Rename it.") from None
+    return name
+
+
+def _listed(place: str, line: str, root: Path) -> str:
+    name = line
+    if Path(line).is_absolute():
+        if not Path(line).is_relative_to(root.absolute()):
+            raise InputError(f"{place}: {line} lies outside {root}. Give root, the folder of the images.")
+        name = Path(line).relative_to(root.absolute()).as_posix()
+    if leaves_folder(name):
+        raise InputError(f"{place}: {line} leads out of {root}. Name an image inside it.")
+    name = Path(name).as_posix()
+    if not (root / name).is_file():
+        raise InputError(f"{place}: no such image: {root / name}. Lines are relative to {root}.")
+    return name
