@@ -1,0 +1,121 @@
+"""What a trained detector is to the rest of odflow, and how one is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from odflow.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FROZEN_GRAPH = "frozen_inference_graph.pb"
+LABEL_MAP = "label_map.pbtxt"
+_SAVED_MODEL = "saved_model"
+_WANTED = (
+    "Give a frozen graph (.pb), a SavedModel folder, an exported folder or a TFLite file with detections."
+)
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a detector found in one image.
+
+    Attributes:
+        boxes_yxyx: (M, 4) float32, ymin xmin ymax xmax, normalised by height and width, not clipped.
+        scores: (M,) float32, 0 to 1, falling.
+        classes: (M,) int64, ids of the label map, from 1.
+    """
+
+    boxes_yxyx: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    classes: NDArray[np.int64]
+
+    @classmethod
+    def by_score(cls, boxes: NDArray[Any], scores: NDArray[Any], classes: NDArray[Any]) -> Detections:
+        """Order what a model gave by falling score, equal scores as they come, and set the types."""
+        order = np.argsort(-scores, kind="stable")
+        return cls(
+            boxes[order].astype(np.float32),
+            scores[order].astype(np.float32),
+            classes[order].astype(np.int64),
+        )
+
+    def best(self, min_score: float, at_most: int | None = None) -> Detections:
+        """Keep the detections that score above `min_score`, the highest `at_most` of them."""
+        kept = (self.scores > min_score).nonzero()[0][:at_most]
+        return Detections(self.boxes_yxyx[kept], self.scores[kept], self.classes[kept])
+
+
+class Detector(Protocol):
+    """A trained detector, loaded and ready; safe to call from several threads at once."""
+
+    def detect(self, image: NDArray[np.uint8]) -> Detections:
+        """Find objects.
+
+        Args:
+            image: (height, width, 3) uint8, upright RGB, of any size.
+
+        Returns:
+            All that the model gives, by falling score; equal scores in the model's order.
+        """
+
+
+def load_detector(path: Path) -> Detector:
+    """Load a detector of any of the forms that odflow reads.
+
+    Args:
+        path: a frozen GraphDef (`.pb`), a SavedModel folder (as TF1 or TF2 exports it), an
+            exported folder that holds either (the frozen graph comes first), or a TFLite
+            file that ends in TFLite_Detection_PostProcess.
+
+    Raises:
+        InputError: no such path, damaged, or not a detector; the message says what was found.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such model. {_WANTED}")
+    if path.is_dir():
+        return _load_folder(path)
+    if _is_tflite(path):
+        from odflow.inference.tflite import load_tflite
+
+        return load_tflite(path)
+    if path.name == "saved_model.pb":
+        return _load_folder(path.parent)
+    from odflow.inference.frozen_graph import load_frozen_graph
+
+    return load_frozen_graph(path)
+
+
+def label_map_of(model: Path) -> Path | None:
+    """Find the label map that an exported folder holds; None where the model holds none."""
+    label_map = Path(model) / LABEL_MAP
+    return label_map if label_map.is_file() else None
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a framework's message, which may have dozens; without its full stop."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")
+
+
+def _load_folder(folder: Path) -> Detector:
+    if (folder / FROZEN_GRAPH).is_file():
+        from odflow.inference.frozen_graph import load_frozen_graph
+
+        return load_frozen_graph(folder / FROZEN_GRAPH)
+    for saved_model in (folder, folder / _SAVED_MODEL):
+        if (saved_model / "saved_model.pb").is_file():
+            from odflow.inference.saved_model import load_saved_model
+
+            return load_saved_model(saved_model)
+    raise InputError(f"{folder}: holds neither {FROZEN_GRAPH} nor a SavedModel. {_WANTED}")
+
+
+def _is_tflite(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(8)[4:] == b"TFL3" or path.suffix == ".tflite"

@@ -1,0 +1,69 @@
+"""SavedModels, as the API's TF1 and TF2 exporters write them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from odflow.errors import InputError
+from odflow.inference.detector import first_line
+from odflow.inference.session import SessionDetector, check_image, new_session
+from odflow.odapi import tensor_names
+
+_SIGNATURE = "serving_default"
+
+
+def load_saved_model(folder: Path) -> SessionDetector:
+    """Load a SavedModel by its signature `serving_default`.
+
+    TF1's loader reads TF2's SavedModels too, three times as fast as `tf.saved_model.load`,
+    and gives a session as for a frozen graph.
+
+    Raises:
+        InputError: damaged, no such signature, no single image input, or no detections.
+    """
+    import tensorflow as tf
+
+    graph = tf.Graph()
+    session = new_session(graph)
+    with graph.as_default(), _quiet():
+        try:
+            meta = tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], str(folder))
+        except Exception as error:  # its errors are of many kinds, RuntimeError and OSError among them
+            raise InputError(f"{folder}: TensorFlow cannot load it ({first_line(error)}).") from None
+    if _SIGNATURE not in meta.signature_def:
+        names = ", ".join(sorted(meta.signature_def)) or "none"
+        raise InputError(f"{folder}: has no signature {_SIGNATURE}. Its signatures: {names}.")
+    signature = meta.signature_def[_SIGNATURE]
+    missing = [name for name in tensor_names.OUTPUTS if name not in signature.outputs]
+    if missing:
+        raise InputError(
+            f"{folder}: gives no {', '.join(missing)}. Its outputs: {', '.join(sorted(signature.outputs))}."
+        )
+    image = signature.inputs[_image_key(folder, signature)].name
+    check_image(graph.get_tensor_by_name(image), str(folder))
+    outputs = {name: signature.outputs[name].name for name in tensor_names.OUTPUTS}
+    return SessionDetector(session, image, outputs, str(folder))
+
+
+def _image_key(folder: Path, signature: Any) -> str:
+    keys = sorted(signature.inputs)
+    known = [key for key in tensor_names.SIGNATURE_IMAGES if key in keys]
+    if not known and len(keys) != 1:
+        raise InputError(f"{folder}: takes {', '.join(keys) or 'nothing'}; wanted one input, an image.")
+    return known[0] if known else keys[0]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the loader's deprecation notice to itself."""
+    log = logging.getLogger("tensorflow")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)

@@ -1,0 +1,75 @@
+"""Running a TensorFlow graph as a detector: one session for all images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from odflow.errors import InputError, StageError
+from odflow.inference.detector import Detections, first_line
+from odflow.inference.threads import WORKERS, cores
+from odflow.odapi import tensor_names
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def new_session(graph: Any) -> Any:
+    """Open a `tf.compat.v1.Session` that several threads will call at once.
+
+    Each thread runs its image's graph by itself (no pool of operations): without the
+    thousands of hand-overs that a detector's post-processing costs otherwise, images side
+    by side use the processor better than the operations of one image do.
+    """
+    import tensorflow as tf
+
+    config = tf.compat.v1.ConfigProto(
+        intra_op_parallelism_threads=max(1, cores() // WORKERS),
+        inter_op_parallelism_threads=-1,
+        use_per_session_threads=True,
+    )
+    config.gpu_options.allow_growth = True
+    return tf.compat.v1.Session(graph=graph, config=config)
+
+
+class SessionDetector:
+    """A graph in a session: image in, the API's four outputs out."""
+
+    def __init__(self, session: Any, image: str, outputs: Mapping[str, str], place: str) -> None:
+        """Bind a session's graph.
+
+        Args:
+            session: a `tf.compat.v1.Session`.
+            image: the name of the image tensor.
+            outputs: the tensor names of `tensor_names.OUTPUTS`.
+            place: what messages call the model.
+        """
+        self._place = place
+        self._run = session.make_callable([outputs[name] for name in tensor_names.OUTPUTS], [image])
+
+    def detect(self, image: NDArray[np.uint8]) -> Detections:
+        """Find objects; see `Detector.detect`."""
+        import tensorflow as tf
+
+        try:
+            boxes, scores, classes, count = self._run(image[np.newaxis])
+        except tf.errors.OpError as error:
+            raise StageError(f"{self._place}: the model failed ({first_line(error)}).") from None
+        number = int(count[0])
+        return Detections.by_score(boxes[0][:number], scores[0][:number], classes[0][:number])
+
+
+def check_image(tensor: Any, place: str) -> None:
+    """Refuse an input that takes no uint8 images.
+
+    Raises:
+        InputError: the tensor's type or rank is another.
+    """
+    rank = tensor.shape.rank
+    if tensor.dtype.name != "uint8" or rank not in (None, 4):
+        raise InputError(
+            f"{place}: {tensor.name} is {tensor.dtype.name} of rank {rank}; wanted uint8 "
+            "(N, height, width, 3). Export the model again for image tensors."
+        )

@@ -1,0 +1,127 @@
+"""TFLite files that end in the operation TFLite_Detection_PostProcess."""
+
+from __future__ import annotations
+
+import threading
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from odflow.errors import InputError
+from odflow.inference.detector import Detections, first_line
+from odflow.inference.threads import WORKERS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_POST_PROCESS = "TFLite_Detection_PostProcess"
+
+
+def load_tflite(path: Path) -> TFLiteDetector:
+    """Load a TFLite detector, with LiteRT where it is installed, else with TensorFlow.
+
+    Raises:
+        InputError: damaged, its input is no image, or it does not end in detections.
+    """
+    try:
+        interpreter = _interpreter_class()(model_path=str(path), num_threads=WORKERS)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"{path}: is not a TFLite model, or is damaged ({first_line(error)}).") from None
+    image = interpreter.get_input_details()[0]
+    if len(image["shape"]) != 4 or image["shape"][3] != 3 or image["dtype"] not in _TO_INPUT:
+        raise InputError(
+            f"{path}: its input is {np.dtype(image['dtype'])} {image['shape'].tolist()}; "
+            "wanted an image (1, height, width, 3) of uint8, int8 or float32."
+        )
+    # The operation gives boxes, classes, scores and count in this order, while converters
+    # order (and name) the model's outputs as they like.
+    outputs = [op["outputs"] for op in interpreter._get_ops_details() if op["op_name"] == _POST_PROCESS]
+    if not outputs:
+        raise InputError(f"{path}: does not end in {_POST_PROCESS}. Export the model with it.")
+    return TFLiteDetector(interpreter, image, [int(index) for index in outputs[-1]])
+
+
+class TFLiteDetector:
+    """An interpreter; one image at a time."""
+
+    def __init__(self, interpreter: Any, image: Any, outputs: list[int]) -> None:
+        """Bind an interpreter.
+
+        Args:
+            interpreter: with its tensors allocated.
+            image: the details of its input.
+            outputs: the tensor indices of boxes, classes, scores and count.
+        """
+        self._interpreter = interpreter
+        self._image = image
+        self._outputs = outputs
+        self._lock = threading.Lock()
+
+    def detect(self, image: NDArray[np.uint8]) -> Detections:
+        """Find objects; see `Detector.detect`."""
+        _, height, width, _ = self._image["shape"]
+        pixels = _TO_INPUT[self._image["dtype"]](resize(image, int(height), int(width)))
+        with self._lock:
+            self._interpreter.set_tensor(self._image["index"], pixels[np.newaxis])
+            self._interpreter.invoke()
+            boxes, classes, scores, count = map(self._interpreter.get_tensor, self._outputs)
+        number = int(np.ravel(count)[0])
+        return Detections.by_score(
+            boxes[0][:number], scores[0][:number], classes[0][:number] + 1
+        )  # they count from 0
+
+
+def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float32]:
+    """Resize in the way of the graphs that these files were converted from.
+
+    That is the bilinear kernel of `tf.compat.v1.image.resize_bilinear`: a pixel is read
+    at its index times the scale, without the half-pixel shift, and nothing is averaged.
+
+    Args:
+        image: (H, W, C) uint8.
+        height: of the result, in pixels.
+        width: of the result, in pixels.
+
+    Returns:
+        (height, width, C) float32, 0 to 255.
+    """
+    top, bottom, down = _neighbours(image.shape[0], height)
+    left, right, across = _neighbours(image.shape[1], width)
+    across, down = across[:, np.newaxis], down[:, np.newaxis, np.newaxis]
+
+    def along(rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        lines = image[rows].astype(np.float32)
+        return lines[:, left] + (lines[:, right] - lines[:, left]) * across
+
+    upper = along(top)
+    return upper + (along(bottom) - upper) * down
+
+
+def _neighbours(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """The two source indices of each target index, and the weight of the second."""
+    at = np.arange(new, dtype=np.float32) * np.float32(old / new)
+    first = at.astype(np.intp)
+    return first, np.minimum(first + 1, old - 1), at - first
+
+
+def _rounded(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.rint(pixels).astype(np.uint8)
+
+
+_TO_INPUT: dict[Any, Any] = {
+    np.uint8: _rounded,
+    np.int8: lambda pixels: (_rounded(pixels).astype(np.int16) - 128).astype(np.int8),
+    np.float32: lambda pixels: (pixels - np.float32(127.5)) / np.float32(127.5),
+}
+
+
+def _interpreter_class() -> Any:
+    try:
+        return import_module("ai_edge_litert.interpreter").Interpreter
+    except ImportError:
+        import tensorflow as tf
+
+        return tf.lite.Interpreter

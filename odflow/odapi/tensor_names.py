@@ -1,0 +1,23 @@
+"""What the Object Detection API calls the tensors of an exported detector."""
+
+from __future__ import annotations
+
+IMAGE = "image_tensor"
+"""A frozen graph's input: uint8 (N, height, width, 3) RGB."""
+
+SIGNATURE_IMAGES = ("inputs", "input_tensor", IMAGE)
+"""Keys of that input in a SavedModel's signature: a TF1 export's, a TF2 export's, others'."""
+
+BOXES = "detection_boxes"
+"""(N, M, 4) float32: ymin xmin ymax xmax, normalised."""
+
+SCORES = "detection_scores"
+"""(N, M) float32, 0 to 1, falling."""
+
+CLASSES = "detection_classes"
+"""(N, M) float32: ids of the label map, from 1."""
+
+COUNT = "num_detections"
+"""(N,) float32: how many of the M are detections; the others are padding."""
+
+OUTPUTS = (BOXES, SCORES, CLASSES, COUNT)
