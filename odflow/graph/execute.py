@@ -1,14 +1,21 @@
-"""Run one stage so that its outputs appear whole or not at all."""
+"""Run one stage so that its outputs appear whole or not at all.
+
+A stage writes into a staging folder. Only when it has returned and every output
+is there do they move to their place. The staging of a stage that `resumes` is
+kept when it is stopped, and given again to a run with the same key.
+"""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 from odflow.errors import StageError
+from odflow.graph.content import Digests
+from odflow.graph.disk import full_disk, make_folder, put_in_place, remove
 from odflow.graph.job import Job, Workers
+from odflow.graph.key import read_inputs, recipe
 from odflow.graph.stage import Stage
 
 A = TypeVar("A")
@@ -21,6 +28,41 @@ class InProcess:
     def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
         """Call `function` on every item, one after the other."""
         return map(function, items)
+
+
+def execute(stage: Stage, work: Path, *, name: str, workers: Workers) -> Job:
+    """Run a stage in a staging folder; its outputs are left there under their declared names.
+
+    Args:
+        stage: the stage, its inputs existing paths.
+        work: the staging folder. It is made when absent and emptied unless the stage resumes.
+        name: what messages call the stage.
+        workers: where `Job.map` sends its items.
+
+    Returns:
+        The job, with the lines that the stage said.
+
+    Raises:
+        StoreError: the disk is full or refuses.
+        StageError: an output is not there.
+        OdflowError: what the stage raised.
+    """
+    if not stage.resumes:
+        remove(work)
+    make_folder(work)
+    job = Job(name, work, workers)
+    staged = stage.model_copy(update={field: work / getattr(stage, field) for field in stage.outputs()})
+    try:
+        staged.run(job)
+        _check_outputs(staged, stage, name)
+    except BaseException as error:
+        if not stage.resumes:
+            remove(work)
+        full = full_disk(error, work) if isinstance(error, OSError) else None
+        if full:
+            raise full from error
+        raise
+    return job
 
 
 def run_alone(stage: Stage, out: Path, *, name: str = "", workers: Workers | None = None) -> Job:
@@ -36,21 +78,39 @@ def run_alone(stage: Stage, out: Path, *, name: str = "", workers: Workers | Non
         The job, with the lines that the stage said.
 
     Raises:
-        OdflowError: the stage failed; nothing in `out` was changed.
+        OdflowError: the stage failed; the outputs that `out` held are unchanged.
     """
-    staging = out / f".staging-{name or type(stage).__name__.lower()}"
-    if staging.exists() and not stage.resumes:
-        shutil.rmtree(staging)
-    staging.mkdir(parents=True, exist_ok=True)
-    job = Job(name or type(stage).__name__.lower(), staging, workers or InProcess())
-    staged = stage.model_copy(update={field: staging / getattr(stage, field) for field in stage.outputs()})
-    staged.run(job)
-    for field in stage.outputs():
-        made, final = getattr(staged, field), out / getattr(stage, field)
-        if not made.exists():
-            raise StageError(f"{job.name}: did not write its output {field} ({getattr(stage, field)}).")
-        if final.is_dir():
-            shutil.rmtree(final)
-        made.replace(final)
-    shutil.rmtree(staging)
+    name = name or type(stage).__name__.lower()
+    made_here = not out.exists()
+    staging = out / f".staging-{name}"
+    work = staging / (_present_key(name, stage) if stage.resumes else "work")
+    for other in staging.glob("*"):
+        if other != work:
+            remove(other)
+    try:
+        job = execute(stage, work, name=name, workers=workers or InProcess())
+        for field in stage.outputs():
+            declared = getattr(stage, field)
+            put_in_place(work / declared, out / declared)
+        remove(staging)
+    except BaseException:
+        if not stage.resumes:
+            remove(staging)
+            if made_here and out.is_dir() and not any(out.iterdir()):
+                out.rmdir()
+        raise
     return job
+
+
+def _check_outputs(staged: Stage, stage: Stage, name: str) -> None:
+    for field, mark in stage.outputs().items():
+        made, declared = getattr(staged, field), getattr(stage, field)
+        if not made.exists():
+            raise StageError(f"{name}: did not write its output {field} ({declared}).")
+        if mark.kind not in ("path", "folder" if made.is_dir() else "file"):
+            raise StageError(f"{name}: its output {field} ({declared}) is not a {mark.kind}.")
+
+
+def _present_key(name: str, stage: Stage) -> str:
+    digests = Digests()
+    return recipe(name, stage, read_inputs(stage, digests), digests).key

@@ -103,6 +103,11 @@ class Stage(BaseModel):
         return found
 
 
+def summary(stage: type[Stage]) -> str:
+    """The first line of a stage's docstring."""
+    return (stage.__doc__ or "").strip().partition("\n")[0]
+
+
 @cache
 def _ports(stage: type[Stage]) -> dict[str, Input | Output]:
     ports = {}

@@ -1,0 +1,110 @@
+"""The command line: ``python -m odflow``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from odflow import __version__
+from odflow.cli.commands import COMMANDS, start
+from odflow.cli.parser import Parser
+from odflow.errors import ConfigError, OdflowError, nearest
+from odflow.graph.registry import Registry
+
+INTERRUPTED, BROKEN_PIPE = 130, 141
+_log = logging.getLogger("odflow")
+
+
+def main(arguments: Sequence[str] | None = None, registry: Registry | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: what stands after ``python -m odflow``; those of this process if left out.
+        registry: the stages; those that are installed if left out.
+
+    Returns:
+        The exit code: 0 done, 1 a stage failed, 2 the command, the configuration or
+        an input is wrong, 3 a gate said no, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    _set_up_logging(debug)
+    try:
+        code = _dispatch([word for word in words if word != "--debug"], registry or Registry.installed())
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        _log.error("interrupted. The same command goes on from here.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read standard output has gone; Python's own flush at the end must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except OdflowError as error:
+        _log.error("%s", error)
+        _log.debug("", exc_info=error)
+        return error.exit_code
+    except Exception as error:  # a plug-in may fail in any way at all
+        first = next(iter(str(error).splitlines()), "")
+        _log.error("unexpected %s: %s (--debug shows where)", type(error).__name__, first)
+        _log.debug("", exc_info=error)
+        return 1
+
+
+def _dispatch(words: list[str], registry: Registry) -> int:
+    if not words or words[0].startswith("-"):
+        return _top(words, registry)
+    name, rest = words[0], words[1:]
+    if name in COMMANDS:
+        return start(name, rest, registry)
+    if name in registry.names():
+        from odflow.cli.single import run_single
+
+        return run_single(name, rest, registry)
+    raise ConfigError(
+        f'"{name}" is neither a command nor a stage.{nearest(name, [*COMMANDS, *registry.names()])}'
+    )
+
+
+def _top(words: list[str], registry: Registry) -> int:
+    width = max(len(name) for name in COMMANDS)
+    commands = "\n".join(f"  {name.ljust(width)}  {command.help}" for name, command in COMMANDS.items())
+    parser = Parser(
+        "",
+        "From a frozen detector and a folder of images to a better detector.",
+        f"commands:\n{commands}\n\nstages, each a command by itself:\n  {' '.join(registry.names())}\n\n"
+        "Every command explains itself: python -m odflow COMMAND --help",
+    )
+    parser.add_argument("--version", action="version", version=f"odflow {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and the logs of libraries")
+    parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
+    parser.parse(words)
+    parser.print_help()
+    return 0
+
+
+def _set_up_logging(debug: bool) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Format())
+    _log.handlers = [handler]
+    _log.propagate = False
+    _log.setLevel(logging.DEBUG if debug else logging.INFO)
+    if not debug:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        for noisy in ("tensorflow", "absl"):
+            logging.getLogger(noisy).setLevel(logging.ERROR)
+
+
+class _Format(logging.Formatter):
+    """The message alone; before it who remarks, where that is a stage, and that it is a warning."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        if record.levelno == logging.WARNING:
+            text = f"warning: {text}"
+        stage = record.name.removeprefix("odflow.")
+        own = record.name == "odflow" or stage in ("run", "store", "record")
+        return text if own else f"{stage}: {text}"

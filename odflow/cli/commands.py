@@ -1,0 +1,221 @@
+"""The commands that take a pipeline, and those about stages."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from odflow.cli.parser import Parser
+from odflow.errors import ConfigError
+from odflow.graph.registry import Registry
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Attributes:
+        help: one line.
+        flags: adds its flags to a parser.
+        run: does it; gives the exit code.
+    """
+
+    help: str
+    flags: Callable[[Parser], None]
+    run: Callable[[Namespace, Registry], int]
+
+
+def start(name: str, words: list[str], registry: Registry) -> int:
+    """Run a command with the words after it; the exit code."""
+    command = COMMANDS[name]
+    parser = Parser(name, f"{command.help}.")
+    command.flags(parser)
+    return command.run(parser.parse(words), registry)
+
+
+def jobs_flag(parser: Parser) -> None:
+    """Add --jobs."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    about = f"how many pieces of work at once (here {cores} if left out)"
+    parser.add_argument("--jobs", type=_positive, default=cores, metavar="N", help=about)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigError(f"--jobs is {text!r}; wanted a whole number from 1.")
+    return int(text)
+
+
+def _pipeline_flag(parser: Parser) -> None:
+    parser.add_argument("pipeline", type=Path, metavar="PIPELINE", help="the YAML file")
+
+
+def _status_flags(parser: Parser) -> None:
+    _pipeline_flag(parser)
+    _workdir_flag(parser)
+
+
+def _set_flag(parser: Parser) -> None:
+    _pipeline_flag(parser)
+    about = "params.NAME=VALUE or STAGE.FIELD=VALUE, in place of what the file says; may come several times"
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=about)
+
+
+def _workdir_flag(parser: Parser) -> None:
+    about = "where outputs and run.json are (runs/NAME-OF-THE-PIPELINE if left out)"
+    parser.add_argument("--workdir", type=Path, metavar="DIR", help=about)
+
+
+def _selection_flags(parser: Parser) -> None:
+    _set_flag(parser)
+    _workdir_flag(parser)
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--only", metavar="STAGE", help="this stage alone, from the results of those before it")
+    one.add_argument("--until", metavar="STAGE", help="this stage and those before it")
+    about = "run it even when it has a result; may come several times"
+    parser.add_argument("--force", action="append", default=[], metavar="STAGE", help=about)
+
+
+def _run_flags(parser: Parser) -> None:
+    _selection_flags(parser)
+    jobs_flag(parser)
+    parser.add_argument("--engine", choices=["local"], default="local", help="where work runs (local)")
+
+
+def _format_flag(parser: Parser) -> None:
+    _set_flag(parser)
+    parser.add_argument(
+        "--format", choices=["mermaid", "dot"], default="mermaid", help="of the text (mermaid)"
+    )
+
+
+def _no_flags(parser: Parser) -> None:
+    pass
+
+
+def _run(given: Namespace, registry: Registry) -> int:
+    from odflow.engines.local import LocalEngine
+    from odflow.graph.pipeline import Selection
+    from odflow.graph.reading import read_pipeline
+    from odflow.graph.run import run
+    from odflow.graph.store import Store
+
+    selection = Selection(given.only, given.until, tuple(given.force))
+    pipeline = read_pipeline(given.pipeline, registry, given.set, selection)
+    workdir = _workdir(given)
+    outcome = run(pipeline, selection, Store(_store_folder()), workdir, LocalEngine(given.jobs))
+    stages = outcome.record.stages
+    rows = [(name, stages[name].state, f"{stages[name].seconds:.1f}") for name in outcome.selected]
+    _print_table(("stage", "state", "seconds"), rows)
+    ran = sum(state != "cached" for _, state, _ in rows)
+    if outcome.exit_code:
+        failed = [name for name, state, _ in rows if state == "failed"]
+        print(f"failed: {', '.join(failed)} ({outcome.record.seconds:.1f} s)")
+    elif ran:
+        print(
+            f"done: {ran} ran, {len(rows) - ran} cached, {outcome.record.seconds:.1f} s. Outputs: {workdir}"
+        )
+    else:
+        print(f"nothing to do: all {len(rows)} stages are cached. Outputs: {workdir}")
+    return outcome.exit_code
+
+
+def _plan(given: Namespace, registry: Registry) -> int:
+    from odflow.graph.pipeline import Selection
+    from odflow.graph.plan import Planner, plan
+    from odflow.graph.reading import read_pipeline
+    from odflow.graph.record import read_record
+    from odflow.graph.store import Store
+
+    selection = Selection(given.only, given.until, tuple(given.force))
+    pipeline = read_pipeline(given.pipeline, registry, given.set, selection)
+    last = read_record(_workdir(given))
+    planner = Planner(Store(_store_folder()), last.stages if last else {}, selection.force)
+    steps = plan(pipeline, selection, planner)
+    _print_table(
+        ("stage", "state", "why"),
+        [(step.node.name, "cached" if step.result else "run", step.why) for step in steps],
+    )
+    return 0
+
+
+def _status(given: Namespace, registry: Registry) -> int:
+    from odflow.graph.record import read_record
+
+    if not given.pipeline.is_file():
+        raise ConfigError(f"{given.pipeline}: there is no such pipeline file.")
+    record = read_record(_workdir(given))
+    if record is None:
+        print(f"{given.pipeline}: has not run yet.")
+        return 0
+    print(f"{record.pipeline}: {record.state}, {record.started}, {record.seconds:.1f} s")
+    rows = [
+        (name, stage.state, f"{stage.seconds:.1f}", (stage.key or "-")[:12], " ".join(stage.outputs.values()))
+        for name, stage in record.stages.items()
+    ]
+    _print_table(("stage", "state", "seconds", "key", "outputs"), rows)
+    for stage in record.stages.values():
+        if stage.error:
+            print(stage.error)
+    return 0
+
+
+def _graph(given: Namespace, registry: Registry) -> int:
+    from odflow.graph.drawing import dot, mermaid
+    from odflow.graph.reading import read_pipeline
+
+    pipeline = read_pipeline(given.pipeline, registry, given.set)
+    print(mermaid(pipeline) if given.format == "mermaid" else dot(pipeline), end="")
+    return 0
+
+
+def _stages(given: Namespace, registry: Registry) -> int:
+    from odflow.graph.stage import summary
+
+    rows = []
+    for name in registry.names():
+        try:
+            rows.append((name, summary(registry.get(name))))
+        except ConfigError as error:
+            registry.remarks.append(str(error))
+    _print_table(("stage", "what for"), rows)
+    for remark in registry.remarks:
+        print(f"warning: {remark}", file=sys.stderr)
+    return 0
+
+
+def _schema(given: Namespace, registry: Registry) -> int:
+    from odflow.graph.schema import schema
+
+    print(json.dumps(schema(registry), indent=2))
+    return 0
+
+
+def _workdir(given: Namespace) -> Path:
+    return Path(given.workdir or Path("runs") / given.pipeline.stem)
+
+
+def _store_folder() -> Path:
+    return Path(os.environ.get("ODFLOW_STORE") or ".odflow")
+
+
+def _print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    lines = [head, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+COMMANDS = {
+    "run": Command("Run what has no result yet", _run_flags, _run),
+    "plan": Command("Tell what would run and why; nothing runs", _selection_flags, _plan),
+    "status": Command("Tell what the last run did", _status_flags, _status),
+    "graph": Command("Draw which stage reads from which", _format_flag, _graph),
+    "stages": Command("List every stage, built in or plugged in", _no_flags, _stages),
+    "schema": Command("Print the JSON Schema of pipeline files, for editors", _no_flags, _schema),
+}

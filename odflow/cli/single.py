@@ -1,0 +1,65 @@
+"""One stage by itself."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from odflow.cli.commands import jobs_flag
+from odflow.cli.flags import add_fields, flag, given_fields
+from odflow.cli.parser import Parser
+from odflow.errors import ConfigError, InputError
+from odflow.graph.explain import faults, wrong_path
+from odflow.graph.registry import Registry
+from odflow.graph.stage import Stage
+
+
+def run_single(name: str, words: list[str], registry: Registry) -> int:
+    """Run the stage of a name with the flags in `words`.
+
+    Returns:
+        The exit code 0.
+
+    Raises:
+        ConfigError: a flag is wrong; all that are, a line each.
+        OdflowError: the stage failed.
+    """
+    stage = registry.get(name)
+    parser = Parser(name, inspect.getdoc(stage) or "", f"outputs, in DIR:\n{_outputs(stage)}")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the outputs (needed)")
+    jobs_flag(parser)
+    add_fields(parser, stage)
+    given = parser.parse(words)
+    made = _make(name, stage, given_fields(stage, given), given.out)
+    from odflow.engines.local import LocalEngine
+    from odflow.graph.execute import run_alone
+
+    run_alone(made, given.out, name=name, workers=LocalEngine(given.jobs))
+    return 0
+
+
+def _make(name: str, stage: type[Stage], fields: dict[str, object], out: Path | None) -> Stage:
+    problems = [] if out else [f'{name}: "--out" is missing: folder for the outputs.']
+    try:
+        made = stage(**fields)
+    except ValidationError as error:
+        problems += [f"{name}: {line}" for _, line in faults(error, stage, fields, flag)]
+    if problems:
+        raise ConfigError("\n".join(problems))
+    for field, paths in made.input_paths().items():
+        wrong = (wrong_path(path, stage.inputs()[field].kind) for path in paths)
+        problems += [f"{name}: {flag(field)}: {fault}" for fault in wrong if fault]
+    if problems:
+        raise InputError("\n".join(problems))
+    return made
+
+
+def _outputs(stage: type[Stage]) -> str:
+    rows = [
+        (str(stage.model_fields[name].default), stage.model_fields[name].description or "")
+        for name in stage.outputs()
+    ]
+    width = max((len(name) for name, _ in rows), default=0)
+    return "\n".join(f"  {name.ljust(width)}  {about}".rstrip() for name, about in rows)

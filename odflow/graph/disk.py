@@ -1,0 +1,156 @@
+"""Changes on disk: whole or not at all, and one clear error when the disk refuses."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from odflow.errors import StoreError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def told_by_disk(place: Path) -> Iterator[None]:
+    """Turn what the operating system raises inside into a StoreError that names the place."""
+    try:
+        yield
+    except OSError as error:
+        raise full_disk(error, place) or StoreError(
+            f"{error.filename or place}: cannot be written ({error.strerror})."
+        ) from error
+
+
+def full_disk(error: OSError, place: Path) -> StoreError | None:
+    """The error to raise when the disk that holds `place` is full; None when it is something else."""
+    if error.errno not in _FULL:
+        return None
+    while not place.exists():
+        place = place.parent
+    left = shutil.disk_usage(place).free / 2**20
+    reason = os.strerror(error.errno)
+    return StoreError(
+        f"{place}: the disk is full ({reason}; {left:.0f} MiB left). Free some space and run again."
+    )
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        StoreError: the disk refuses.
+    """
+    with told_by_disk(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that it holds, if it is there.
+
+    Raises:
+        StoreError: the disk refuses.
+    """
+    with told_by_disk(path):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old text or the new, never a part.
+
+    Raises:
+        StoreError: the disk is full or refuses; the file is unchanged.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with told_by_disk(path):
+        try:
+            with partial.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+def put_in_place(made: Path, final: Path) -> None:
+    """Rename a file or folder to its final name, in place of what has this name now.
+
+    Raises:
+        StoreError: the disk refuses.
+    """
+    old = final.with_name(f".old-{final.name}")
+    remove(old)
+    with told_by_disk(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        if final.exists() and (final.is_dir() or made.is_dir()):
+            final.rename(old)  # a folder is not replaced in one step
+        made.replace(final)
+    remove(old)
+
+
+def copy_in_place(source: Path, final: Path) -> None:
+    """Copy a file or folder to a name, in place of what has this name now, with the times of the source.
+
+    Raises:
+        StoreError: the disk is full or refuses; what was there is unchanged.
+    """
+    partial = final.with_name(f".partial-{final.name}")
+    remove(partial)
+    make_folder(final.parent)
+    try:
+        with told_by_disk(final):
+            if source.is_dir():
+                shutil.copytree(source, partial, copy_function=_copy_file)
+            else:
+                _copy_file(str(source), str(partial))
+        put_in_place(partial, final)
+    except BaseException:
+        remove(partial)
+        raise
+
+
+def flush(folder: Path) -> None:
+    """Have the disk hold all that lies below a folder, and the names in it (fsync).
+
+    Raises:
+        StoreError: the disk refuses.
+    """
+    with told_by_disk(folder):
+        for place, _, names in os.walk(folder, topdown=False):
+            for name in (*names, "."):
+                flush_one(Path(place) / name)
+
+
+def flush_one(path: Path) -> None:
+    """Have the disk hold a file, or the names in a folder."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _copy_file(source: str, target: str) -> str:
+    """Copy bytes and times. The copy shares blocks where the file system can do that until one is changed."""
+    with Path(source).open("rb") as read, Path(target).open("wb") as write:
+        try:
+            while os.copy_file_range(read.fileno(), write.fileno(), 2**30):
+                pass
+        except OSError as error:
+            if error.errno in _FULL:
+                raise
+            read.seek(0)
+            write.truncate(0)
+            write.seek(0)
+            shutil.copyfileobj(read, write, 2**20)
+    times = Path(source).stat()
+    os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return target

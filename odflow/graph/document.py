@@ -1,0 +1,139 @@
+"""A YAML file whose every value knows its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from odflow.errors import ConfigError
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 32
+MAX_VALUES = 50_000
+
+Address = tuple[str | int, ...]
+
+
+class Document:
+    """Plain dicts, lists and scalars, and where each was written.
+
+    Attributes:
+        data: the values; None for an empty file.
+    """
+
+    def __init__(self, data: Any, places: dict[Address, str]) -> None:
+        self.data = data
+        self._places = places
+
+    def place(self, *address: str | int) -> str:
+        """``FILE:LINE`` or ``--set NAME=VALUE`` of a value, or of what it was left out of."""
+        while address and address not in self._places:
+            address = address[:-1]
+        return self._places[address]
+
+    def set(self, address: Address, value: Any, place: str) -> None:
+        """Put a value in a mapping that is there; `place` is where it comes from."""
+        target = self.data
+        for step in address[:-1]:
+            target = target[step]
+        target[address[-1]] = value
+        inside = len(address)
+        self._places = {at: line for at, line in self._places.items() if at[:inside] != address}
+        self._places[address] = place
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML file.
+
+    Raises:
+        ConfigError: there is none, it is not YAML, a key comes twice, or it is too large or too deep.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{path}: has {path.stat().st_size} bytes; a pipeline has at most {MAX_BYTES}.")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start}).") from error
+    return parse(text, str(path), lines=True)
+
+
+def parse(text: str, place: str, *, lines: bool = False) -> Document:
+    """Parse YAML text.
+
+    Args:
+        text: one YAML document.
+        place: what messages and places call it.
+        lines: add ``:LINE`` to places.
+
+    Raises:
+        ConfigError: as `read_document`.
+    """
+    loader = yaml.SafeLoader(text)
+    reader = _Reader(loader, place, lines)
+    try:
+        node = loader.get_single_node()
+        data = None if node is None else reader.read(node, ())
+    except yaml.YAMLError as error:
+        raise ConfigError(_syntax(error, place, lines)) from error
+    except RecursionError as error:
+        raise ConfigError(f"{place}: is nested too deep (more than {MAX_DEPTH} levels).") from error
+    except ValueError as error:  # a date such as 2024-99-99
+        raise ConfigError(f"{place}: {error}.") from error
+    finally:
+        loader.dispose()
+    if reader.problems:
+        raise ConfigError("\n".join(reader.problems))
+    reader.places.setdefault((), f"{place}:1" if lines else place)
+    return Document(data, reader.places)
+
+
+class _Reader:
+    def __init__(self, loader: yaml.SafeLoader, place: str, lines: bool) -> None:
+        self.places: dict[Address, str] = {}
+        self.problems: list[str] = []
+        self._loader, self._place, self._lines = loader, place, lines
+        self._values = 0
+
+    def read(self, node: yaml.Node, address: Address) -> Any:
+        place = self._where(node)
+        self.places[address] = place
+        self._values += 1
+        # Aliases make a small file mean a huge one, so values count where they are used.
+        if self._values > MAX_VALUES:
+            raise ConfigError(f"{place}: more than {MAX_VALUES} values.")
+        if len(address) > MAX_DEPTH:
+            raise ConfigError(f"{place}: is nested too deep (more than {MAX_DEPTH} levels).")
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, address)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.read(item, (*address, index)) for index, item in enumerate(node.value)]
+        return self._loader.construct_object(node)
+
+    def _mapping(self, node: yaml.MappingNode, address: Address) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self.problems.append(f"{self._where(key)}: a key must be one word.")
+            elif key.value in data:
+                first = self.places[(*address, key.value)]
+                self.problems.append(f'{self._where(key)}: "{key.value}" comes twice (first at {first}).')
+            else:
+                # The text as written: YAML would make a class named `no` into false.
+                data[key.value] = self.read(value, (*address, key.value))
+                self.places[(*address, key.value)] = self._where(key)
+        return data
+
+    def _where(self, node: yaml.Node) -> str:
+        return f"{self._place}:{node.start_mark.line + 1}" if self._lines else self._place
+
+
+def _syntax(error: yaml.YAMLError, place: str, lines: bool) -> str:
+    mark = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or str(error).splitlines()[0]
+    if mark is None or not lines:
+        return f"{place}: is not YAML: {what}."
+    return f"{place}:{mark.line + 1}: is not YAML: {what} (column {mark.column + 1})."

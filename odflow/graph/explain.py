@@ -1,0 +1,88 @@
+"""Say in one line what is wrong with a stage's fields."""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from odflow.errors import nearest
+from odflow.graph.stage import Kind, Stage
+
+Location = tuple[str | int, ...]
+
+
+def faults(
+    error: ValidationError, stage: type[Stage], fields: Mapping[str, Any], label: Callable[[str], str]
+) -> Iterator[tuple[Location, str]]:
+    """Turn pydantic's findings into lines, one for each place.
+
+    Args:
+        error: what the fields were refused with.
+        stage: the class.
+        fields: what was given.
+        label: how the user writes a field: ``min_score`` or ``--min-score``.
+
+    Yields:
+        Where in the fields, and what was found and wanted there.
+    """
+    seen = set()
+    for detail in error.errors():
+        location = _written(detail["loc"], fields)
+        if location not in seen:
+            seen.add(location)
+            yield location, _line(detail, location, stage, label)
+
+
+def wrong_path(path: Path, kind: Kind) -> str:
+    """What is wrong with a path that a stage is to read; "" when nothing is."""
+    if not path.exists():
+        return f"{path} does not exist."
+    if kind == "file" and not path.is_file():
+        return f"{path} is a folder; a file is wanted."
+    if kind == "folder" and not path.is_dir():
+        return f"{path} is a file; a folder is wanted."
+    return ""
+
+
+def _line(detail: ErrorDetails, location: Location, stage: type[Stage], label: Callable[[str], str]) -> str:
+    field = str(location[0]) if location else ""
+    message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    if not field:
+        return message
+    if detail["type"] == "extra_forbidden":
+        known = [label(name) for name in stage.model_fields if name not in stage.outputs()]
+        return f'"{label(field)}" is unknown.{nearest(label(field), known)}'
+    if detail["type"] == "missing" and len(location) == 1:
+        about = stage.model_fields[field].description
+        return f'"{label(field)}" is missing' + (f": {about}." if about else ".")
+    where = label(field) + "".join(f"[{step!r}]" for step in location[1:])
+    if detail["type"] == "value_error":
+        return f"{where}: {message}"
+    wanted = message.replace("Input should be ", "wanted ", 1)
+    return f"{where} is {reprlib.repr(detail['input'])}; {wanted}.{_near(detail)}"
+
+
+def _near(detail: ErrorDetails) -> str:
+    if detail["type"] != "literal_error":
+        return ""
+    known = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
+    near = nearest(str(detail["input"]), known)
+    return near if "Did you mean" in near else ""
+
+
+def _written(location: Location, fields: Any) -> Location:
+    """Keep the steps that lead through what was given; pydantic adds its own for unions and keys."""
+    found: list[str | int] = list(location[:1])
+    value = fields.get(location[0]) if location else None
+    for step in location[1:]:
+        inside = dict(enumerate(value)) if isinstance(value, list) else value
+        if isinstance(inside, dict) and step in inside:
+            value = inside[step]
+            found.append(step)
+    return tuple(found)

@@ -1,0 +1,84 @@
+"""The key of a stage: same key, same result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from odflow.errors import InputError
+from odflow.graph.content import Content, Digests
+from odflow.graph.stage import Stage
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides what a stage writes.
+
+    Attributes:
+        stage: the name it is registered under.
+        version: of its code.
+        parameters: field to value, as JSON has it.
+        inputs: input field to the digests of its paths; one that is left out is not there.
+        also_reads: the digests of files that the inputs name.
+    """
+
+    stage: str
+    version: int
+    parameters: Mapping[str, Any]
+    inputs: Mapping[str, Sequence[str]]
+    also_reads: Sequence[str]
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of the recipe as JSON with sorted names, in hexadecimal."""
+        text = json.dumps(
+            {
+                "stage": self.stage,
+                "version": self.version,
+                "parameters": self.parameters,
+                "inputs": self.inputs,
+                "also_reads": self.also_reads,
+            },
+            sort_keys=True,
+            separators=(",", ":"),
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def recipe(name: str, stage: Stage, contents: Mapping[str, Sequence[Content]], digests: Digests) -> Recipe:
+    """Tell what a stage would be made from.
+
+    Args:
+        name: what the stage is registered under.
+        stage: its inputs existing paths.
+        contents: input field to the content of each of its paths.
+        digests: reads the files that the inputs name.
+    """
+    return Recipe(
+        name,
+        stage.version,
+        stage.model_dump(mode="json", include=set(stage.parameters())),
+        {field: [content.digest for content in found] for field, found in contents.items()},
+        [_digest(path, digests) for path in stage.also_reads()],
+    )
+
+
+def read_inputs(stage: Stage, digests: Digests) -> dict[str, list[Content]]:
+    """Digest every input of a stage whose inputs are all existing paths.
+
+    Raises:
+        InputError: one of them cannot be read.
+    """
+    return {field: [digests.content(path) for path in paths] for field, paths in stage.input_paths().items()}
+
+
+def _digest(path: Path, digests: Digests) -> str:
+    """A file that is named and missing is the stage's business; its coming changes the key."""
+    try:
+        return digests.content(path).digest
+    except InputError:
+        return "missing"

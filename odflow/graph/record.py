@@ -1,0 +1,86 @@
+"""run.json: what the last run of a pipeline did."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from odflow.graph.disk import write_whole
+
+State = Literal["done", "cached", "running", "failed", "interrupted", "not run"]
+_log = logging.getLogger("odflow.record")
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What a run did with one stage.
+
+    Attributes:
+        uses: the name that the stage is registered under.
+        state: "running" also of a run that was killed.
+        seconds: in this run.
+        key: None when it was not reached.
+        version: of the stage's code.
+        parameters: field to value.
+        inputs: field to path and digest of each thing that it read.
+        outputs: field to path.
+        said: the lines that it said.
+        error: why it failed.
+    """
+
+    uses: str
+    state: State
+    seconds: float = 0.0
+    key: str | None = None
+    version: int | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, list[Mapping[str, str]]] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+    error: str | None = None
+
+
+@dataclass
+class RunRecord:
+    """What a run did.
+
+    Attributes:
+        pipeline: path of the file.
+        state: of the whole.
+        started: local date and time, ISO 8601.
+        seconds: from then on.
+        stages: name to stage, in the order of the pipeline.
+    """
+
+    pipeline: str
+    state: State
+    started: str
+    seconds: float = 0.0
+    stages: dict[str, StageRecord] = field(default_factory=dict)
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write run.json, whole or not at all.
+
+    Raises:
+        StoreError: the disk is full or refuses.
+    """
+    write_whole(folder / "run.json", json.dumps(asdict(record), indent=1) + "\n")
+
+
+def read_record(folder: Path) -> RunRecord | None:
+    """Read run.json; None when there is none, or (with a warning) when it cannot be understood."""
+    path = folder / "run.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        stages = {name: StageRecord(**stage) for name, stage in data.pop("stages").items()}
+        return RunRecord(**data, stages=stages)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        _log.warning("%s: cannot be understood (%s), so the last run is not known.", path, error)
+        return None
