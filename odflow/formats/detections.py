@@ -68,7 +68,7 @@ def write_detections(frame: pd.DataFrame, path: Path) -> None:
         _need_pyarrow(path)
         frame.to_parquet(path, index=False)
         return
-    whole = [name for name in frame.select_dtypes("float") if (frame[name] % 1 == 0).all()]
+    whole = [name for name in _NUMBERS if (frame[name] % 1 == 0).all()]
     frame.astype(dict.fromkeys(whole, "int64")).to_csv(
         path, index=False, lineterminator="\n", encoding="utf-8"
     )
@@ -77,8 +77,14 @@ def write_detections(frame: pd.DataFrame, path: Path) -> None:
 def _read_csv(path: Path) -> pd.DataFrame:
     import pandas as pd
 
-    try:  # keep_default_na: "N/A" and "None" are names of classes here, not missing values
-        return pd.read_csv(path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False, encoding="utf-8-sig")
+    try:
+        frame = pd.read_csv(
+            path,
+            dtype=dict.fromkeys(_TEXT, str),
+            keep_default_na=False,  # "N/A" and "None" are names of classes here, not missing values
+            float_precision="round_trip",
+            encoding="utf-8-sig",
+        )
     except pd.errors.EmptyDataError:
         raise TableError(f"{path}: is empty. Wanted a header line: {','.join(COLUMNS)}.") from None
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
@@ -86,6 +92,9 @@ def _read_csv(path: Path) -> pd.DataFrame:
         raise TableError(f"{path}: is not a CSV table in UTF-8 ({reason}).") from None
     except OSError as error:
         raise TableError(f"{path}: cannot be read ({error.strerror}). Give a table of detections.") from None
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the surplus for an index
+        raise TableError(f"{path}: the rows have more values than the header line has names.")
+    return frame
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -136,6 +145,9 @@ def _check_rows(path: Path, frame: pd.DataFrame) -> None:
     if outside:
         row = int((frame["filename"] == outside[0]).to_numpy().argmax())
         _fail(path, frame, row, "filename must be a name inside the images folder.")
+    nameless = (frame["class"] == "").to_numpy()
+    if nameless.any():
+        _fail(path, frame, int(nameless.argmax()), "class is empty; wanted a name.")
 
 
 def _fail(path: Path, frame: pd.DataFrame, row: int, wrong: str) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
+    from PIL import ImageFile as PillowFile
 
 Format = Literal["jpeg", "png", "bmp", "webp"]
 
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _OUTSIDE = re.compile(r"^$|^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\0")
 _EXIF_ORIENTATION = 0x0112
@@ -150,8 +154,8 @@ def image_size(path: Path) -> ImageSize:
     Raises:
         ImageError: not a readable image, as far as its header tells.
     """
-    with _Opened(path) as image:
-        turned = _orientation(image) >= 5
+    with open_image(path) as image:
+        turned = orientation(image) >= 5
         width, height = reversed(image.size) if turned else image.size
         form = "jpeg" if image.format == "MPO" else str(image.format).lower()
         return ImageSize(width, height, form)  # type: ignore[arg-type]
@@ -176,8 +180,34 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """
     import numpy as np
 
-    with _Opened(path) as image:
+    with open_image(path) as image:
         return np.asarray(upright_rgb(image))
+
+
+@contextmanager
+def open_image(path: Path, data: bytes | None = None) -> Iterator[PillowFile.ImageFile]:
+    """Open an image with Pillow; whatever goes wrong with it inside the block is an ImageError.
+
+    Args:
+        path: the file; what errors name.
+        data: the file's bytes, where they were read before.
+
+    Yields:
+        The image, as Pillow opens it: its header is read, its pixels are not.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path if data is None else BytesIO(data), formats=_FORMATS) as image:
+            yield image
+    except ImageError:
+        raise
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such image.") from None
+    except UnidentifiedImageError:
+        raise ImageError(f"{path}: is no JPEG, PNG, BMP or WebP image, or its header is damaged.") from None
+    except Exception as error:  # Pillow's decoders raise errors of many kinds
+        raise ImageError(f"{path}: cannot be decoded ({error or type(error).__name__}).") from None
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
@@ -192,48 +222,18 @@ def upright_rgb(image: Image.Image) -> Image.Image:
         6: Image.Transpose.ROTATE_270,
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_90,
-    }.get(_orientation(image))
+    }.get(orientation(image))
     if image.mode.startswith("I;16"):
         import numpy as np
 
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    image.info.pop("transparency", None)  # not wanted, and Pillow warns of some forms of it
     rgb = image if image.mode == "RGB" else image.convert("RGB")
     return rgb if how is None else rgb.transpose(how)
 
 
-class _Opened:
-    """An image opened with Pillow; whatever goes wrong with it is an ImageError."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> Image.Image:
-        from PIL import Image
-
-        try:
-            self.image = Image.open(self.path, formats=("JPEG", "PNG", "BMP", "WEBP"))
-        except Exception as error:
-            raise self._wrong(error) from None
-        return self.image
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self.image.close()
-        if isinstance(error, Exception):  # Pillow's decoders raise errors of many kinds
-            raise self._wrong(error) from None
-
-    def _wrong(self, error: Exception) -> ImageError:
-        from PIL import UnidentifiedImageError
-
-        if isinstance(error, FileNotFoundError):
-            return ImageError(f"{self.path}: no such image.")
-        if isinstance(error, UnidentifiedImageError):
-            return ImageError(
-                f"{self.path}: is not a JPEG, PNG, BMP or WebP image, or its header is damaged."
-            )
-        return ImageError(f"{self.path}: cannot be decoded ({error or type(error).__name__}).")
-
-
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
+    """Tell the EXIF orientation of an opened image: 1 is upright, from 5 on it lies on its side."""
     try:
         return int(image.getexif().get(_EXIF_ORIENTATION, 1))
     except Exception:  # damaged EXIF data says nothing about the pixels

@@ -1,0 +1,172 @@
+"""tf.train.Example on the wire, without TensorFlow or protobuf.
+
+The messages (tensorflow/core/example/{example,feature}.proto) have one field, number 1,
+but for Feature, which is one of bytes_list = 1, float_list = 2, int64_list = 3, and a
+map's entry, which has key = 1 and value = 2. The bytes written are those of protobuf's
+deterministic serialization.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from odflow.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Value = list[bytes] | NDArray[Any]
+
+_BYTES, _FLOAT, _INT64 = 1, 2, 3
+_VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
+_BITS64 = (1 << 64) - 1
+
+
+def encode_example(features: Mapping[str, Value]) -> bytes:
+    """Write an Example.
+
+    Args:
+        features: by name: a list of bytes, a float32 array (N,), or an int64 array (N,).
+
+    Returns:
+        The message, its features sorted by name: equal features give equal bytes.
+
+    Raises:
+        TypeError: a value of another kind.
+    """
+    entries: list[bytes] = []
+    for name in sorted(features, key=str.encode):
+        feature = _feature(name, features[name])
+        key = _field(1, name.encode())
+        entries += (b"\x0a", _varint(len(key) + _length(feature)), key, *feature)
+    return b"".join((b"\x0a", _varint(_length(entries)), *entries))
+
+
+def decode_example(data: bytes) -> dict[str, Value]:
+    """Read an Example; the inverse of `encode_example`, packed or not.
+
+    Returns:
+        By name: a list of bytes, a float32 array (N,), or an int64 array (N,); a feature
+        of no kind is an empty list.
+
+    Raises:
+        InputError: not such a message.
+    """
+    try:
+        return dict(_entries(memoryview(data)))
+    except (IndexError, ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"not a tf.train.Example ({error}).") from None
+
+
+def _feature(name: str, value: Value) -> list[bytes]:
+    """A Feature as field 2 of a map's entry, in pieces (images are large: joined once)."""
+    kind, content = _content(name, value)
+    size = _length(content)
+    inner = bytes((kind << 3 | _DELIMITED,)) + _varint(size)
+    return [b"\x12", _varint(len(inner) + size), inner, *content]
+
+
+def _content(name: str, value: Value) -> tuple[int, list[bytes]]:
+    if isinstance(value, list):
+        return _BYTES, [part for item in value for part in (b"\x0a", _varint(len(item)), item)]
+    kind = getattr(value, "dtype", None)
+    if kind == "float32":
+        packed = value.astype("<f4", copy=False).tobytes()
+        return _FLOAT, [_field(1, packed)] if packed else []
+    if kind == "int64":
+        packed = b"".join(map(_varint, value.tolist()))
+        return _INT64, [_field(1, packed)] if packed else []
+    raise TypeError(
+        f"{name}: found {kind or type(value).__name__}, wanted a list of bytes, float32 or int64."
+    )
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return bytes((number << 3 | _DELIMITED,)) + _varint(len(content)) + content
+
+
+def _length(parts: Iterable[bytes]) -> int:
+    return sum(map(len, parts))
+
+
+def _varint(value: int) -> bytes:
+    if 0 <= value < 128:
+        return bytes((value,))
+    value &= _BITS64  # negative numbers are written in two's complement
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _entries(data: memoryview) -> Iterator[tuple[str, Value]]:
+    for _, features in _fields(data, 1):
+        for _, entry in _fields(features, 1):
+            name, value = "", memoryview(b"")
+            for number, content in _fields(entry, 1, 2):
+                if number == 1:
+                    name = bytes(content).decode()
+                else:
+                    value = content
+            yield name, _value(value)
+
+
+def _value(feature: memoryview) -> Value:
+    import numpy as np
+
+    value: Value = []
+    for kind, content in _fields(feature, _BYTES, _FLOAT, _INT64):
+        if kind == _BYTES:
+            value = [bytes(item) for _, item in _fields(content, 1)]
+        elif kind == _FLOAT:
+            packed = b"".join(bytes(item) for _, item in _fields(content, 1))
+            value = np.frombuffer(packed, "<f4").astype(np.float32)
+        else:
+            numbers = [number for _, item in _fields(content, 1) for number in _varints(item)]
+            value = np.array([number - (number >> 63 << 64) for number in numbers], np.int64)
+    return value
+
+
+def _varints(data: memoryview) -> Iterator[int]:
+    at = 0
+    while at < len(data):
+        value, at = _read_varint(data, at)
+        yield value
+
+
+def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return value & _BITS64, at
+        if shift > 63:
+            raise ValueError(f"a number of more than 10 bytes before byte {at}")
+
+
+def _fields(data: memoryview, *wanted: int) -> Iterator[tuple[int, memoryview]]:
+    """The wanted fields of a message: number and content (of a number, its bytes)."""
+    at = 0
+    while at < len(data):
+        tag, at = _read_varint(data, at)
+        number, kind = tag >> 3, tag & 7
+        if kind == _VARINT:
+            _, end = _read_varint(data, at)
+        elif kind == _DELIMITED:
+            size, at = _read_varint(data, at)
+            end = at + size
+        elif kind in (_FIXED32, _FIXED64):
+            end = at + (4 if kind == _FIXED32 else 8)
+        else:
+            raise ValueError(f"wire type {kind} before byte {at}")
+        if end > len(data):
+            raise ValueError(f"a field of {end - at} bytes where {len(data) - at} are left")
+        if number in wanted:
+            yield number, data[at:end]
+        at = end

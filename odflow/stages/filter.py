@@ -1,0 +1,170 @@
+"""The stage `filter`: keep the detections worth training on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from odflow.errors import ConfigError, nearest
+from odflow.graph.job import Job
+from odflow.graph.stage import InputFile, OutputFile, Stage, output
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    Mask = NDArray[np.bool_]
+    Rule = tuple[str, Any, Callable[[pd.DataFrame, Any], Mask]]
+
+
+_BOX = ["xmin", "ymin", "xmax", "ymax"]
+
+
+class Filter(Stage):
+    """Keep the detections worth training on.
+
+    The rules work in this order, each on what the one before it left: rename, classes,
+    drop_classes, min_score and min_scores, min_side, max_side, min_area, max_area,
+    nms_iou, nms_iou_across, max_per_image. Classes are named as they are after rename.
+    """
+
+    detections: InputFile = Field(description="table of boxes, CSV or Parquet")
+    label_map: InputFile | None = Field(
+        None, description="the classes there are (.pbtxt); those of the table if left out"
+    )
+    rename: dict[str, str] = Field(
+        default_factory=dict, description="new names of classes; several with one new name are merged"
+    )
+    classes: list[str] | None = Field(None, description="classes to keep; all if left out")
+    drop_classes: list[str] = Field(default_factory=list, description="classes to drop")
+    min_score: float = Field(0.0, ge=0, le=1, description="lowest score to keep, 0 to 1")
+    min_scores: dict[str, float] = Field(
+        default_factory=dict, description="lowest score to keep by class, 0 to 1, in place of min_score"
+    )
+    size_unit: Literal["pixels", "share"] = Field(
+        "pixels", description="unit of the sides and areas: pixels, or share of the image's side and area"
+    )
+    min_side: float | None = Field(None, ge=0, description="smallest width and height of a box, in size_unit")
+    max_side: float | None = Field(None, ge=0, description="largest width and height of a box, in size_unit")
+    min_area: float | None = Field(
+        None, ge=0, description="smallest area of a box, in size_unit (pixels: squared)"
+    )
+    max_area: float | None = Field(
+        None, ge=0, description="largest area of a box, in size_unit (pixels: squared)"
+    )
+    nms_iou: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="largest overlap (IoU, 0 to 1) of two boxes of one class; the lower score goes",
+    )
+    nms_iou_across: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="largest overlap (IoU, 0 to 1) of two boxes of any class; the lower score goes",
+    )
+    max_per_image: int | None = Field(
+        None, ge=1, description="most boxes in an image; the highest scores stay"
+    )
+
+    kept: OutputFile = output("detections.csv", "the boxes that every rule left, in their order")
+
+    def run(self, job: Job) -> None:
+        """Apply the rules and say what each dropped."""
+        from odflow.formats.detections import read_detections, write_detections
+
+        boxes = read_detections(self.detections)
+        self._check_classes(job.name, set(boxes["class"]))
+        if self.rename:
+            renamed = boxes["class"].isin(list(self.rename)).sum()
+            boxes["class"] = [self.rename.get(name, name) for name in boxes["class"]]
+            job.say(f"rename: {renamed} of {len(boxes)} boxes renamed")
+        for name, limit, keeps in self._rules():
+            if limit is None:
+                continue
+            before = len(boxes)
+            boxes = boxes[keeps(boxes, limit)]
+            job.say(f"{name}: {before - len(boxes)} of {before} boxes dropped")
+        write_detections(boxes, self.kept)
+        images, classes = boxes["filename"].nunique(), boxes["class"].nunique()
+        job.say(f"kept {len(boxes)} boxes of {classes} classes in {images} images")
+
+    def _rules(self) -> Iterator[Rule]:
+        """Every rule in its order: its name, its limit (None: not asked for), which rows it keeps."""
+        scores = {"": self.min_score, **self.min_scores} if self.min_score or self.min_scores else None
+        yield "classes", self.classes, _is_one_of
+        yield "drop_classes", self.drop_classes or None, lambda boxes, classes: ~_is_one_of(boxes, classes)
+        yield "min_score", scores, _scores_reach
+        yield "min_side", self.min_side, lambda boxes, low: self._sides(boxes).min(axis=0) >= low
+        yield "max_side", self.max_side, lambda boxes, high: self._sides(boxes).max(axis=0) <= high
+        yield "min_area", self.min_area, lambda boxes, low: self._sides(boxes).prod(axis=0) >= low
+        yield "max_area", self.max_area, lambda boxes, high: self._sides(boxes).prod(axis=0) <= high
+        yield "nms_iou", self.nms_iou, lambda boxes, limit: _unlike(boxes, limit, boxes["class"])
+        yield "nms_iou_across", self.nms_iou_across, _unlike
+        yield "max_per_image", self.max_per_image, _best_of_image
+
+    def _sides(self, boxes: pd.DataFrame) -> NDArray[np.float64]:
+        """Widths and heights, (2, N), in `size_unit`."""
+        import numpy as np
+
+        from odflow.ops.boxes import sides
+
+        unit = boxes[["width", "height"]].to_numpy("float64").T if self.size_unit == "share" else 1.0
+        return np.stack(sides(boxes[_BOX].to_numpy())) / unit
+
+    def _check_classes(self, stage: str, found: set[str]) -> None:
+        """Refuse every class that neither the label map nor the table knows."""
+        from odflow.formats.label_map import read_label_map
+
+        known = set(found)
+        if self.label_map is not None:
+            known |= set(read_label_map(self.label_map).ids)
+        after = {self.rename.get(name, name) for name in known} | set(self.rename.values())
+        asked: list[tuple[str, Iterable[str], set[str]]] = [
+            ("rename", self.rename, known),
+            ("classes", self.classes or (), after),
+            ("drop_classes", self.drop_classes, after),
+            ("min_scores", self.min_scores, after),
+        ]
+        source = (
+            f"neither {self.label_map} nor the table knows" if self.label_map else "the table does not hold"
+        )
+        wrong = [
+            f'{stage}: {field} names the class "{name}", which {source}.{nearest(name, names)}'
+            for field, classes, names in asked
+            for name in classes
+            if name not in names
+        ]
+        if wrong and known:
+            raise ConfigError("\n".join(wrong))
+
+
+def _is_one_of(boxes: pd.DataFrame, classes: list[str]) -> Mask:
+    return boxes["class"].isin(classes).to_numpy()
+
+
+def _scores_reach(boxes: pd.DataFrame, lowest: dict[str, float]) -> Mask:
+    """`lowest` by class; that of the class "" holds for those that are not there."""
+    return boxes["score"].to_numpy() >= [lowest.get(name, lowest[""]) for name in boxes["class"]]
+
+
+def _unlike(boxes: pd.DataFrame, limit: float, classes: pd.Series[str] | None = None) -> Mask:
+    import numpy as np
+
+    from odflow.ops.nms import suppress
+
+    corners, scores = boxes[_BOX].to_numpy(), boxes["score"].to_numpy()
+    kinds = None if classes is None else classes.to_numpy()
+    keep = np.zeros(len(boxes), bool)
+    for rows in boxes.groupby("filename").indices.values():
+        keep[rows] = suppress(corners[rows], scores[rows], limit, None if kinds is None else kinds[rows])
+    return keep
+
+
+def _best_of_image(boxes: pd.DataFrame, count: int) -> Mask:
+    rank = boxes.groupby("filename")["score"].rank(method="first", ascending=False)
+    return (rank <= count).to_numpy()

@@ -1,0 +1,80 @@
+"""The stage `split`: whole images to a training and a validation side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from odflow.errors import TableError, nearest
+from odflow.graph.job import Job
+from odflow.graph.stage import InputFile, OutputFile, Stage, output
+
+
+class Split(Stage):
+    """Split the images of a table into a training and a validation side."""
+
+    detections: InputFile = Field(description="table of boxes to split, CSV or Parquet")
+    images_seen: InputFile | None = Field(
+        None, description="detect's images.csv; keep_empty takes the images without a box from it"
+    )
+    valid_fraction: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="share of images (0 to 1) for validation, chosen by a hash of their names",
+    )
+    train_count: int | None = Field(
+        None,
+        ge=0,
+        description="first so many images, sorted by name, to train, the others to validation; "
+        "takes the place of valid_fraction",
+    )
+    keep_empty: bool = Field(False, description="keep images without any box too; needs images_seen")
+
+    train: OutputFile = output("train.csv", "boxes of the training side")
+    valid: OutputFile = output("valid.csv", "boxes of the validation side")
+    train_images: OutputFile = output("train_images.txt", "names of the training images, one a line")
+    valid_images: OutputFile = output("valid_images.txt", "names of the validation images, one a line")
+
+    @model_validator(mode="after")
+    def _needs_images_seen(self) -> Split:
+        if self.keep_empty and self.images_seen is None:
+            raise ValueError("keep_empty needs images_seen: the images.csv that detect writes")
+        return self
+
+    def run(self, job: Job) -> None:
+        """Write the boxes and the image names of both sides."""
+        from odflow.formats.detections import read_detections, write_detections
+        from odflow.formats.images import write_image_list
+        from odflow.ops.split import split_by_count, split_by_hash
+
+        boxes = read_detections(self.detections)
+        names = set(boxes["filename"])
+        if self.keep_empty and self.images_seen is not None:
+            names |= _seen(self.images_seen)
+        if self.train_count is None:
+            sides = split_by_hash(names, self.valid_fraction)
+        else:
+            sides = split_by_count(names, self.train_count)
+        outputs = (("train", self.train, self.train_images), ("valid", self.valid, self.valid_images))
+        for side, (what, table, listed) in zip(sides, outputs, strict=True):
+            chosen = boxes[boxes["filename"].isin(side)]
+            write_detections(chosen, table)
+            write_image_list(listed, side)
+            job.say(f"{what}: {len(side)} images, {len(chosen)} boxes")
+            if not side:
+                job.log.warning("the %s side is empty", what)
+
+
+def _seen(path: Path) -> set[str]:
+    """Names of the images that could be read."""
+    import csv
+
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        for column in ("filename", "status"):
+            if column not in (reader.fieldnames or ()):
+                near = nearest(column, reader.fieldnames or ())
+                raise TableError(f'{path}: has no column "{column}".{near} Give detect\'s images.csv.')
+        return {row["filename"] for row in reader if row["status"] == "ok"}
