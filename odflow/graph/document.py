@@ -17,15 +17,30 @@ Address = tuple[str | int, ...]
 
 
 class Document:
-    """Plain dicts, lists and scalars, and where each was written.
+    """Plain dicts, lists and scalars, where each was written, and what is wrong with them.
 
     Attributes:
         data: the values; None for an empty file.
+        problems: place and message, as they are found.
     """
 
-    def __init__(self, data: Any, places: dict[Address, str]) -> None:
-        self.data = data
+    def __init__(self, data: Any, places: dict[Address, str], problems: list[tuple[str, str]]) -> None:
+        self.data, self.problems = data, problems
         self._places = places
+
+    def problem(self, message: str, *address: str | int) -> None:
+        """Note that something is wrong with the value at an address."""
+        self.problems.append((self.place(*address), message))
+
+    def raise_problems(self) -> None:
+        """Raise what was noted, in the order of the lines.
+
+        Raises:
+            ConfigError: one line for each problem.
+        """
+        found = sorted(dict.fromkeys(self.problems), key=lambda problem: _line(problem[0]))
+        if found:
+            raise ConfigError("\n".join(f"{place}: {message}" for place, message in found))
 
     def place(self, *address: str | int) -> str:
         """``FILE:LINE`` or ``--set NAME=VALUE`` of a value, or of what it was left out of."""
@@ -48,7 +63,7 @@ def read_document(path: Path) -> Document:
     """Read a YAML file.
 
     Raises:
-        ConfigError: there is none, it is not YAML, a key comes twice, or it is too large or too deep.
+        ConfigError: there is none, it is not YAML, or it is too large or too deep.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -72,9 +87,9 @@ def parse(text: str, place: str, *, lines: bool = False) -> Document:
     Raises:
         ConfigError: as `read_document`.
     """
-    loader = yaml.SafeLoader(text)
-    reader = _Reader(loader, place, lines)
+    reader = _Reader(place, lines)
     try:
+        loader = reader.loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         data = None if node is None else reader.read(node, ())
     except yaml.YAMLError as error:
@@ -83,19 +98,17 @@ def parse(text: str, place: str, *, lines: bool = False) -> Document:
         raise ConfigError(f"{place}: is nested too deep (more than {MAX_DEPTH} levels).") from error
     except ValueError as error:  # a date such as 2024-99-99
         raise ConfigError(f"{place}: {error}.") from error
-    finally:
-        loader.dispose()
-    if reader.problems:
-        raise ConfigError("\n".join(reader.problems))
     reader.places.setdefault((), f"{place}:1" if lines else place)
-    return Document(data, reader.places)
+    return Document(data, reader.places, reader.problems)
 
 
 class _Reader:
-    def __init__(self, loader: yaml.SafeLoader, place: str, lines: bool) -> None:
+    loader: yaml.SafeLoader
+
+    def __init__(self, place: str, lines: bool) -> None:
         self.places: dict[Address, str] = {}
-        self.problems: list[str] = []
-        self._loader, self._place, self._lines = loader, place, lines
+        self.problems: list[tuple[str, str]] = []
+        self._place, self._lines = place, lines
         self._values = 0
 
     def read(self, node: yaml.Node, address: Address) -> Any:
@@ -111,16 +124,16 @@ class _Reader:
             return self._mapping(node, address)
         if isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*address, index)) for index, item in enumerate(node.value)]
-        return self._loader.construct_object(node)
+        return self.loader.construct_object(node)
 
     def _mapping(self, node: yaml.MappingNode, address: Address) -> dict[str, Any]:
         data: dict[str, Any] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self.problems.append(f"{self._where(key)}: a key must be one word.")
+                self.problems.append((self._where(key), "a key must be one word."))
             elif key.value in data:
                 first = self.places[(*address, key.value)]
-                self.problems.append(f'{self._where(key)}: "{key.value}" comes twice (first at {first}).')
+                self.problems.append((self._where(key), f'"{key.value}" comes twice (first at {first}).'))
             else:
                 # The text as written: YAML would make a class named `no` into false.
                 data[key.value] = self.read(value, (*address, key.value))
@@ -129,6 +142,11 @@ class _Reader:
 
     def _where(self, node: yaml.Node) -> str:
         return f"{self._place}:{node.start_mark.line + 1}" if self._lines else self._place
+
+
+def _line(place: str) -> int:
+    number = place.rpartition(":")[2]
+    return int(number) if number.isdecimal() and not place.startswith("--") else 0
 
 
 def _syntax(error: yaml.YAMLError, place: str, lines: bool) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from odflow.errors import ConfigError, nearest
-from odflow.graph.stage import Stage
+
+if TYPE_CHECKING:
+    from odflow.graph.stage import Stage
 
 GROUP = "odflow.stages"
 
@@ -57,6 +60,8 @@ class Registry:
 
 
 def _load(point: EntryPoint) -> type[Stage]:
+    from odflow.graph.stage import Stage
+
     origin = f'stage "{point.name}" ({point.value}, package {_package(point)})'
     try:
         stage = point.load()

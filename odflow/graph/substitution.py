@@ -1,0 +1,85 @@
+"""Put the values of a pipeline's params in the place of ``${params.name}``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from odflow.errors import nearest
+from odflow.graph.document import Address, Document
+
+PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
+
+
+class Params:
+    """The params of a pipeline. A param may use those above it.
+
+    Args:
+        document: the pipeline; it notes what is wrong.
+
+    Attributes:
+        unsound: addresses of stage fields whose value could not be made.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.unsound: set[Address] = set()
+        self._document = document
+        self._values: dict[str, Any] = {}
+        for name, written in document.data["params"].items():
+            value = self.fill(written, ("params", name))
+            for text in strings(value):
+                if "${" in text:
+                    document.problem(f'"{text}": only the inputs of stages refer to outputs.', "params", name)
+            self._values[name] = value
+
+    def fill(self, value: Any, address: Address) -> Any:
+        """Replace ``${params.name}`` in all texts of a value.
+
+        A text that is nothing else becomes the param's value with its type; inside a
+        longer text the value is written out. Other ``${...}`` stay.
+        """
+        if isinstance(value, dict):
+            return {key: self.fill(item, (*address, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.fill(item, (*address, index)) for index, item in enumerate(value)]
+        if not isinstance(value, str):
+            return value
+        whole = PLACEHOLDER.fullmatch(value)
+        if whole and whole[1].startswith("params."):
+            return self._value(whole[1], address)
+        return PLACEHOLDER.sub(lambda match: self._inside(match, address), value)
+
+    def _inside(self, match: re.Match[str], address: Address) -> str:
+        if not match[1].startswith("params."):
+            return match[0]
+        value = self._value(match[1], address)
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            message = f"{match[0]} is {value!r}; inside a text only a text or a number can stand."
+            self._unsound(message, address)
+        return str(value)
+
+    def _value(self, written: str, address: Address) -> Any:
+        name = written.removeprefix("params.")
+        if name in self._values:
+            return self._values[name]
+        if address[0] == "params" and name in self._document.data["params"]:
+            self._unsound(f"${{{written}}} comes too early: a param may use those above it.", address)
+        else:
+            self._unsound(
+                f'"${{{written}}}" is unknown.{nearest(name, self._document.data["params"])}', address
+            )
+        return ""
+
+    def _unsound(self, message: str, address: Address) -> None:
+        self._document.problem(message, *address)
+        self.unsound.add(address[:3])
+
+
+def strings(value: Any) -> Iterator[str]:
+    """All texts inside a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from strings(item)
