@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from odflow.errors import TableError, nearest
-from odflow.formats.images import leaves_folder
+from odflow.formats.image_list import leaves_folder
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,6 +9,7 @@ deterministic serialization.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from odflow.errors import InputError
@@ -38,7 +39,7 @@ def encode_example(features: Mapping[str, Value]) -> bytes:
     entries: list[bytes] = []
     for name in sorted(features, key=str.encode):
         feature = _feature(name, features[name])
-        key = _field(1, name.encode())
+        key = _key(name)
         entries += (b"\x0a", _varint(len(key) + _length(feature)), key, *feature)
     return b"".join((b"\x0a", _varint(_length(entries)), *entries))
 
@@ -57,6 +58,11 @@ def decode_example(data: bytes) -> dict[str, Value]:
         return dict(_entries(memoryview(data)))
     except (IndexError, ValueError, UnicodeDecodeError) as error:
         raise InputError(f"not a tf.train.Example ({error}).") from None
+
+
+@lru_cache(maxsize=256)
+def _key(name: str) -> bytes:
+    return _field(1, name.encode())
 
 
 def _feature(name: str, value: Value) -> list[bytes]:

@@ -6,8 +6,7 @@ What an image is, its content says, not its name: JPEG, PNG, BMP or WebP.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from odflow.errors import ImageError, InputError
+from odflow.formats.image_list import read_image_list
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +26,6 @@ Format = Literal["jpeg", "png", "bmp", "webp"]
 
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-_OUTSIDE = re.compile(r"^$|^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\0")
 _EXIF_ORIENTATION = 0x0112
 
 
@@ -76,59 +75,6 @@ def find_images(folder: Path, root: Path | None = None) -> list[ImageFile]:
     if not found:
         raise InputError(nothing)
     return sorted(found, key=lambda image: image.name)
-
-
-def read_image_list(path: Path, root: Path) -> list[str]:
-    """Read the image names of a list file, in its order, each once.
-
-    Args:
-        path: a text file as `find_images` takes it.
-        root: the folder that holds the images.
-
-    Returns:
-        Names relative to `root`, POSIX.
-
-    Raises:
-        InputError: as `find_images`.
-    """
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}). Give a folder or a list file."
-        ) from None
-    except UnicodeDecodeError:
-        raise InputError(
-            f"{path}: is no list of images (not UTF-8 text). Wanted: one image a line."
-        ) from None
-    names: dict[str, None] = {}
-    for number, line in enumerate(lines, 1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            name = _listed(f"{path}:{number}", line.strip(), Path(root))
-            names[name] = None
-    return list(names)
-
-
-def write_image_list(path: Path, names: Iterable[str]) -> None:
-    """Write a list file, one name a line.
-
-    Raises:
-        InputError: a name that a line of a list cannot hold.
-    """
-    names = list(names)
-    for name in names:
-        if name.splitlines() != [name] or name != name.strip() or name.startswith("#"):
-            raise InputError(f"{name!r}: a line of a list cannot hold this name. Rename the image.")
-    Path(path).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
-
-
-def leaves_folder(name: str) -> bool:
-    """Tell whether a name from a table or list would lead out of its folder.
-
-    >>> [leaves_folder(name) for name in ("a/b.jpg", "a/../../b.jpg", "/etc/passwd", "..b.jpg")]
-    [False, True, True, False]
-    """
-    return _OUTSIDE.search(name) is not None
 
 
 def image_format(data: bytes) -> Format | None:
@@ -265,18 +211,4 @@ def _utf8(relative: Path) -> str:
         name.encode()
     except UnicodeEncodeError:
         raise InputError(f"{name!r}: the name of this image is not UTF-8. Rename it.") from None
-    return name
-
-
-def _listed(place: str, line: str, root: Path) -> str:
-    name = line
-    if Path(line).is_absolute():
-        if not Path(line).is_relative_to(root.absolute()):
-            raise InputError(f"{place}: {line} lies outside {root}. Give root, the folder of the images.")
-        name = Path(line).relative_to(root.absolute()).as_posix()
-    if leaves_folder(name):
-        raise InputError(f"{place}: {line} leads out of {root}. Name an image inside it.")
-    name = Path(name).as_posix()
-    if not (root / name).is_file():
-        raise InputError(f"{place}: no such image: {root / name}. Lines are relative to {root}.")
     return name

@@ -109,7 +109,7 @@ def _of_rows(image: ImageFile, rows: pd.DataFrame, label_map: LabelMap) -> Label
         image.path,
         None,
         rows[["ymin", "xmin", "ymax", "xmax"]].to_numpy(np.float64) / size,
-        rows["class"].map(label_map.ids).to_numpy(np.int64),
+        np.array([label_map.ids[name] for name in rows["class"]], np.int64),
         rows["is_crowd"].to_numpy(bool) if "is_crowd" in rows else np.zeros(len(rows), bool),
         rows["area"].to_numpy(np.float64) if "area" in rows else None,
     )
@@ -132,7 +132,9 @@ def _of_example(file: Path, payload: bytes, label_map: LabelMap) -> LabelledImag
     if not isinstance(encoded, list) or not encoded:
         raise InputError(f"{file}: the example {name!r} holds no image (image/encoded).")
     corners = [numbers(f"bbox/{key}", np.float64) for key in ("ymin", "xmin", "ymax", "xmax")]
-    classes = _class_ids(file, name, texts("image/object/class/text"), numbers("class/label", np.int64), label_map)
+    classes = _class_ids(
+        file, name, texts("image/object/class/text"), numbers("class/label", np.int64), label_map
+    )
     if len({len(values) for values in (*corners, classes)}) != 1:
         raise InputError(f"{file}: the example {name!r} has box and class lists of different lengths.")
     crowd, area = numbers("is_crowd", np.bool_), numbers("area", np.float64)
@@ -155,7 +157,9 @@ def _class_ids(
         return np.array([label_map.ids[text] for text in texts], np.int64)
     unknown = sorted(set(labels.tolist()) - set(label_map.names))
     if unknown:
-        raise InputError(f"{file}: {name} has the class id {unknown[0]}, which the label map lacks. Add it there.")
+        raise InputError(
+            f"{file}: {name} has the class id {unknown[0]}, which the label map lacks. Add it there."
+        )
     return labels
 
 

@@ -100,7 +100,7 @@ class Records(Stage):
 
     def _names(self, job: Job, rows: Mapping[str, object]) -> list[str]:
         """The images to write, sorted; each is there."""
-        from odflow.formats.images import read_image_list
+        from odflow.formats.image_list import read_image_list
 
         names = sorted(rows if self.image_list is None else read_image_list(self.image_list, self.images))
         if not names:

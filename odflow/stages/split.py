@@ -46,7 +46,7 @@ class Split(Stage):
     def run(self, job: Job) -> None:
         """Write the boxes and the image names of both sides."""
         from odflow.formats.detections import read_detections, write_detections
-        from odflow.formats.images import write_image_list
+        from odflow.formats.image_list import write_image_list
         from odflow.ops.split import split_by_count, split_by_hash
 
         boxes = read_detections(self.detections)
