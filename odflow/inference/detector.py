@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from odflow.errors import InputError
+from odflow.formats.label_map import LabelMap, read_label_map
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FROZEN_GRAPH = "frozen_inference_graph.pb"
-LABEL_MAP = "label_map.pbtxt"
+_FROZEN_GRAPH = "frozen_inference_graph.pb"
+_LABEL_MAP = "label_map.pbtxt"
 _SAVED_MODEL = "saved_model"
 _WANTED = (
     "Give a frozen graph (.pb), a SavedModel folder, an exported folder or a TFLite file with detections."
@@ -92,10 +93,21 @@ def load_detector(path: Path) -> Detector:
     return load_frozen_graph(path)
 
 
-def label_map_of(model: Path) -> Path | None:
-    """Find the label map that an exported folder holds; None where the model holds none."""
-    label_map = Path(model) / LABEL_MAP
-    return label_map if label_map.is_file() else None
+def model_label_map(model: Path, given: Path | None) -> LabelMap:
+    """Read the label map of a model's classes.
+
+    Args:
+        model: as `load_detector` takes it.
+        given: the label map; None takes the one that an exported folder holds.
+
+    Raises:
+        InputError: none was given and the model holds none.
+        ConfigError: as `read_label_map`.
+    """
+    path = given or Path(model) / _LABEL_MAP
+    if not path.is_file():
+        raise InputError(f"{model}: holds no label map. Give label_map, the .pbtxt of its classes.")
+    return read_label_map(path)
 
 
 def first_line(error: Exception) -> str:
@@ -104,16 +116,16 @@ def first_line(error: Exception) -> str:
 
 
 def _load_folder(folder: Path) -> Detector:
-    if (folder / FROZEN_GRAPH).is_file():
+    if (folder / _FROZEN_GRAPH).is_file():
         from odflow.inference.frozen_graph import load_frozen_graph
 
-        return load_frozen_graph(folder / FROZEN_GRAPH)
+        return load_frozen_graph(folder / _FROZEN_GRAPH)
     for saved_model in (folder, folder / _SAVED_MODEL):
         if (saved_model / "saved_model.pb").is_file():
             from odflow.inference.saved_model import load_saved_model
 
             return load_saved_model(saved_model)
-    raise InputError(f"{folder}: holds neither {FROZEN_GRAPH} nor a SavedModel. {_WANTED}")
+    raise InputError(f"{folder}: holds neither {_FROZEN_GRAPH} nor a SavedModel. {_WANTED}")
 
 
 def _is_tflite(path: Path) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 
-def to_pixels(boxes_yxyx: NDArray[np.float32], *, height: int, width: int) -> NDArray[np.float64]:
+def to_pixels(boxes_yxyx: NDArray[np.floating[Any]], *, height: int, width: int) -> NDArray[np.float64]:
     """Turn normalised boxes into pixels, clipped to the image.
 
     Args:
@@ -24,7 +26,7 @@ def to_pixels(boxes_yxyx: NDArray[np.float32], *, height: int, width: int) -> ND
     return np.clip(boxes_yxyx.astype(np.float64) * size, 0, size)
 
 
-def to_whole_pixels(boxes_yxyx: NDArray[np.float32], *, height: int, width: int) -> NDArray[np.int64]:
+def to_whole_pixels(boxes_yxyx: NDArray[np.floating[Any]], *, height: int, width: int) -> NDArray[np.int64]:
     """Turn normalised boxes into pixels, clipped to the image and truncated to whole numbers.
 
     Args and returns as `to_pixels`, but int64.

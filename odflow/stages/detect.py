@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import Field
 
 from odflow.errors import InputError
-from odflow.graph import InputFile, InputFolder, InputPath, Job, OutputFile, Stage, output
+from odflow.graph.job import Job
+from odflow.graph.stage import InputFile, InputFolder, InputPath, OutputFile, Stage, output
 
 _NAMED_AT_MOST = 20
 
@@ -47,11 +48,11 @@ class Detect(Stage):
         """Detect in every image; unreadable ones are counted, listed and named at the end."""
         from odflow.formats.detection_writer import DetectionWriter
         from odflow.formats.images import find_images, read_image
-        from odflow.inference.detector import load_detector
+        from odflow.inference.detector import load_detector, model_label_map
         from odflow.inference.run import detect_all
         from odflow.ops.pixels import to_whole_pixels
 
-        names = self._class_names()
+        names = model_label_map(self.model, self.label_map).names
         images = find_images(self.images, self.root)
         seen = detect_all(load_detector(self.model), images, lambda image: read_image(image.path))
         unreadable: list[str] = []
@@ -75,15 +76,6 @@ class Detect(Stage):
                 rows.writerow([one.item.name, one.width, one.height, count, status, one.error])
                 total += count
         self._report(job, len(images), total, unreadable)
-
-    def _class_names(self) -> dict[int, str]:
-        from odflow.formats.label_map import read_label_map
-        from odflow.inference.detector import label_map_of
-
-        label_map = self.label_map or label_map_of(self.model)
-        if label_map is None:
-            raise InputError(f"{self.model}: holds no label map. Give label_map, a .pbtxt of its classes.")
-        return read_label_map(label_map).names
 
     def _report(self, job: Job, images: int, total: int, unreadable: list[str]) -> None:
         for error in unreadable[:_NAMED_AT_MOST]:

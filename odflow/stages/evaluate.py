@@ -1,0 +1,133 @@
+"""The stage `evaluate`: how well a model finds what the ground truth holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field, model_validator
+
+from odflow.errors import InputError
+from odflow.graph.job import Job
+from odflow.graph.stage import InputFile, InputFolder, InputPath, OutputFile, Stage, output
+
+if TYPE_CHECKING:
+    from odflow.formats.detection_writer import DetectionWriter
+    from odflow.formats.label_map import LabelMap
+    from odflow.formats.labelled_images import LabelledImage
+    from odflow.inference.run import Seen
+    from odflow.ops.metrics import CocoMetrics
+
+_DETECTIONS_AN_IMAGE = 100  # as many as COCO counts
+
+
+class Evaluate(Stage):
+    """Measure a model against ground truth with COCO's metrics."""
+
+    model: InputPath = Field(
+        description="frozen graph (.pb), SavedModel folder, exported folder, or TFLite detection file"
+    )
+    label_map: InputFile | None = Field(
+        None, description="label map (.pbtxt) with the model's classes; an exported folder holds its own"
+    )
+    records: InputPath | None = Field(None, description="ground truth as records, a file or a folder of them")
+    images: InputPath | None = Field(
+        None, description="instead of records: folder of images, or text file with one image a line"
+    )
+    annotations: InputFile | None = Field(
+        None, description="the images' ground truth, a table of boxes in pixels (CSV or Parquet)"
+    )
+    root: InputFolder | None = Field(
+        None, description="folder that the lines of a list file are relative to; the list's own if left out"
+    )
+
+    metrics: OutputFile = output(
+        "metrics.json", "COCO mAP and AR, 0 to 1, by the API's names; also per class"
+    )
+    detections: OutputFile = output("detections.csv", "up to 100 detections an image, of any score")
+
+    @model_validator(mode="after")
+    def _one_ground_truth(self) -> Evaluate:
+        if (self.records is None) == (self.images is None) or (self.images is None) != (
+            self.annotations is None
+        ):
+            raise ValueError("give either records, or images together with annotations")
+        return self
+
+    def also_reads(self) -> Iterable[Path]:
+        """The images that a list file names."""
+        if self.images is None or self.images.is_dir():
+            return ()
+        from odflow.formats.images import find_images
+
+        return [image.path for image in find_images(self.images, self.root)]
+
+    def run(self, job: Job) -> None:
+        """Detect in every image and write the metrics and the detections."""
+        from odflow.formats.detection_writer import DetectionWriter
+        from odflow.inference.detector import load_detector, model_label_map
+        from odflow.inference.run import detect_all
+        from odflow.ops.metrics import CocoMetrics
+
+        label_map = model_label_map(self.model, self.label_map)
+        samples = self._samples(label_map)
+        total = len(samples) if isinstance(samples, list) else None
+        coco = CocoMetrics(label_map.names)
+        seen = detect_all(load_detector(self.model), samples, lambda sample: sample.read())
+        with DetectionWriter(self.detections, label_map.names) as table:
+            for one in job.progress(seen, total=total, unit="image"):
+                _take(one, coco, table)
+        if not coco.objects:
+            raise InputError(
+                f"{self.records or self.annotations}: the ground truth holds no box; nothing to measure."
+            )
+        if coco.strangers:
+            job.log.warning(
+                "%d detections have class ids that the label map lacks; is it this model's?", coco.strangers
+            )
+        self._write(job, coco)
+
+    def _samples(self, label_map: LabelMap) -> Iterable[LabelledImage]:
+        from odflow.formats.images import find_images
+        from odflow.formats.labelled_images import labelled_images_of_records, labelled_images_of_table
+
+        if self.records is not None:
+            return labelled_images_of_records(self.records, label_map)
+        assert self.images is not None  # the validator saw to it
+        assert self.annotations is not None
+        return labelled_images_of_table(find_images(self.images, self.root), self.annotations, label_map)
+
+    def _write(self, job: Job, coco: CocoMetrics) -> None:
+        from odflow.ops.metrics import AP50, AR100, MAP, class_ap50
+
+        metrics = coco.compute()
+        self.metrics.write_text(
+            json.dumps(metrics, indent=2, sort_keys=True, ensure_ascii=False) + "\n", "utf-8"
+        )
+        main = ", ".join(
+            f"{name} {metrics[key]:.4f}" for name, key in (("mAP", MAP), ("AP50", AP50), ("AR@100", AR100))
+        )
+        job.say(f"{main} on {coco.images} images with {coco.objects} objects")
+        job.say(
+            "AP50 per class: "
+            + ", ".join(f"{name} {value:.3f}" for name, value in class_ap50(metrics).items())
+        )
+
+
+def _take(one: Seen[LabelledImage], coco: CocoMetrics, table: DetectionWriter) -> None:
+    """Count one image and write its detections."""
+    import numpy as np
+
+    from odflow.ops.metrics import GroundTruth
+    from odflow.ops.pixels import to_pixels
+
+    sample, size = one.item, {"height": one.height, "width": one.width}
+    if one.found is None:
+        raise InputError(f"{sample.name}: {one.error} Metrics need every image: mend it, or take it out.")
+    best = one.found.best(0, _DETECTIONS_AN_IMAGE)
+    boxes = to_pixels(best.boxes_yxyx, **size)
+    truth = GroundTruth(to_pixels(sample.boxes_yxyx, **size), sample.classes, sample.is_crowd, sample.area)
+    coco.add(truth, boxes, best.scores, best.classes)
+    table.add(sample.name, np.round(boxes, 2), best.scores, best.classes, (one.height, one.width))
