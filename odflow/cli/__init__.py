@@ -76,7 +76,10 @@ def _top(words: list[str], registry: Registry) -> int:
         "",
         "From a frozen detector and a folder of images to a better detector.",
         f"commands:\n{commands}\n\nstages, each a command by itself:\n  {' '.join(registry.names())}\n\n"
-        "Every command explains itself: python -m odflow COMMAND --help",
+        "Every command explains itself: python -m odflow COMMAND --help\n"
+        "Results are kept in .odflow, or in the folder that ODFLOW_STORE names.\n"
+        "Exit codes: 0 done, 1 a stage failed, 2 wrong command, configuration or input, 3 a gate said no,\n"
+        "130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"odflow {__version__}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks and the logs of libraries")

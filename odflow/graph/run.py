@@ -96,16 +96,15 @@ class _Run:
 
     def _stage(self, node: Node) -> None:
         blocked = [source.stage for _, source in node.references() if source.stage not in self.results]
+        self._begin(node, "not run" if blocked else "running")
         if blocked:
             _log.warning("%s: not run, since %s has no result.", node.name, blocked[0])
-            self._note(node, "not run")
             return
         began = time.monotonic()
-        self._note(node, "running")
         try:
             self._make(node, began)
         except KeyboardInterrupt:
-            self._note(node, "interrupted", began)
+            self._end(node, "interrupted", began)
             raise
         except BrokenPipeError:
             raise
@@ -113,18 +112,25 @@ class _Run:
             self._fail(node, error, began)
 
     def _make(self, node: Node, began: float) -> None:
+        name = node.name
         step = self.planner.step(node, self.results)
-        self.record.stages[node.name] = replace(self.record.stages[node.name], **self._recipe(step))
-        result = step.result or self._execute(step)
-        place_outputs(result, self.workdir / node.name)
+        self.record.stages[name] = replace(self.record.stages[name], **self._recipe(step))
+        result = self.results[name] = step.result or self._execute(step)
+        self._place(step, result)
         if step.result:
             for line in result.said:
-                print(f"{node.name}: {line}", flush=True)
-        self.results[node.name] = result
-        outputs = {name: str(self.workdir / node.name / made.name) for name, made in result.outputs.items()}
-        self._note(node, "cached" if step.result else "done", began, outputs=outputs, said=list(result.said))
+                print(f"{name}: {line}", flush=True)
+        outputs = {field: str(self.workdir / name / made.name) for field, made in result.outputs.items()}
+        self._end(node, "cached" if step.result else "done", began, outputs=outputs, said=list(result.said))
         if not step.result:
             self._write("running")
+
+    def _place(self, step: Step, result: Result) -> None:
+        name = step.node.name
+        last = self.planner.last.get(name)
+        for path in place_outputs(result, self.workdir / name):
+            if last and step.recipe and last.key == step.recipe.key and step.result:
+                _log.warning("%s: was changed by hand; the stage's own output is back.", path)
 
     def _execute(self, step: Step) -> Result:
         name, stage, recipe = step.node.name, step.stage, step.recipe
@@ -159,7 +165,7 @@ class _Run:
         _log.error("%s", message)
         _log.debug("", exc_info=error)
         self.exit_code = self.exit_code or code
-        self._note(node, "failed", began, error=message)
+        self._end(node, "failed", began, error=message)
         self._write("running")
 
     def _shown(self, line: str, node: Node) -> str:
@@ -193,13 +199,20 @@ class _Run:
         made = self.results[source.stage].outputs[source.output]
         return self.workdir / source.stage / made.name / source.subpath
 
-    def _note(self, node: Node, state: State, began: float | None = None, **more: Any) -> None:
+    def _begin(self, node: Node, state: State) -> None:
+        """Keep what is known of the stage's last recipe, for the next plan to compare with."""
         known = self.record.stages.get(node.name)
-        if known is None or state == "running":
-            before = known if known and known.uses == node.uses else StageRecord(node.uses, state)
-            known = replace(before, uses=node.uses, error=None)
-        seconds = 0.0 if began is None else round(time.monotonic() - began, 3)
-        self.record.stages[node.name] = replace(known, state=state, seconds=seconds, **more)
+        if known is None or known.uses != node.uses:
+            known = StageRecord(node.uses, state)
+        self.record.stages[node.name] = replace(
+            known, state=state, seconds=0.0, outputs={}, said=[], error=None
+        )
+
+    def _end(self, node: Node, state: State, began: float, **more: Any) -> None:
+        seconds = round(time.monotonic() - began, 3)
+        self.record.stages[node.name] = replace(
+            self.record.stages[node.name], state=state, seconds=seconds, **more
+        )
 
     def _write(self, state: State) -> None:
         self.record.state = state

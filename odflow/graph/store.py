@@ -64,20 +64,21 @@ class Store:
     """Results by key.
 
     Args:
-        folder: made when absent.
+        folder: made when the first stage runs.
 
     Raises:
-        StoreError: it cannot be made or read, or another version of odflow wrote it.
+        StoreError: it cannot be read, or another version of odflow wrote it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        make_folder(folder)
-        version = folder / "version"
-        if not version.exists():
-            write_whole(version, f"{VERSION}\n")
-        with told_by_disk(version):
-            found = version.read_text(errors="replace").strip()
+        found = VERSION
+        try:
+            found = (folder / "version").read_text(errors="replace").strip()
+        except FileNotFoundError:
+            pass  # it is made when there is something to keep
+        except OSError as error:
+            raise StoreError(f"{folder}: is not a store ({error.strerror}).") from error
         if found != VERSION:
             raise StoreError(
                 f"{folder}: is a store of version {found[:20]}; this odflow knows {VERSION}. "
@@ -109,6 +110,8 @@ class Store:
         The lock is the kernel's: it goes with the process, however that ends.
         """
         make_folder(self.folder / "staging")
+        if not (self.folder / "version").exists():
+            write_whole(self.folder / "version", f"{VERSION}\n")
         path = self.folder / "staging" / f"{key}.lock"
         with told_by_disk(path):
             lock = _lock(path)

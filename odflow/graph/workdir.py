@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
@@ -10,22 +9,27 @@ from odflow.graph.content import Content
 from odflow.graph.disk import copy_in_place
 from odflow.graph.store import Result
 
-_log = logging.getLogger("odflow.run")
 
-
-def place_outputs(result: Result, folder: Path) -> None:
+def place_outputs(result: Result, folder: Path) -> list[Path]:
     """Copy the outputs of a result to `folder` under their declared names, unless they are there.
 
     A copy has the times of its original, so an edit is seen without reading it.
 
+    Returns:
+        What was there and differed.
+
     Raises:
         StoreError: the disk is full or refuses.
     """
+    replaced = []
     for field, made in result.outputs.items():
         source, target = result.path(field), folder / made.name
         if _same(made.content, source, target):
             continue
+        if target.exists():
+            replaced.append(target)
         copy_in_place(source, target)
+    return replaced
 
 
 def _same(content: Content, source: Path, target: Path) -> bool:
