@@ -16,8 +16,8 @@ from odflow.errors import ConfigError, nearest
 from odflow.formats.prototext import Entry, parse
 from odflow.odapi.protos.pipeline_pb2 import TrainEvalPipelineConfig
 
-PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
-"""What the API's sample configs write where a path of the user's belongs."""
+_PLACEHOLDER = re.compile("PATH_TO_BEE?_CONFIGURED")
+"""What the API's sample configs write where a path of the user's belongs; one of them misspells it."""
 
 _CONFIG = cast(Descriptor, TrainEvalPipelineConfig.DESCRIPTOR)
 _WANTED = {
@@ -46,7 +46,7 @@ def read_pipeline_config(path: Path) -> TrainEvalPipelineConfig:
     text = _text(Path(path))
     try:
         entries = parse(Path(path), text)
-        problems = list(_problems(f"{path}", entries, _CONFIG, ""))
+        problems = dict.fromkeys(_problems(f"{path}", entries, _CONFIG, ""))  # a list repeats its field
     except RecursionError:
         raise ConfigError(f"{path}: its messages are nested too deeply to be read.") from None
     except ValueError as error:
@@ -75,7 +75,7 @@ def unfilled_paths(config: TrainEvalPipelineConfig) -> list[str]:
         Their proto paths, as ``train_input_reader.tf_record_input_reader.input_path[0]``.
     """
     strings = (found for path, value in _leaves(config) for found in _strings(path, value))
-    return [path for path, text in strings if PLACEHOLDER in text]
+    return [path for path, text in strings if _PLACEHOLDER.search(text)]
 
 
 def set_fields(config: TrainEvalPipelineConfig) -> list[str]:
