@@ -7,7 +7,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -47,7 +50,7 @@ class Job:
         self.said.append(line)
         print(f"{self.name}: {line}", flush=True)
 
-    def progress(self, items: Iterable[A], *, total: int | None = None, unit: str = "it") -> Iterable[A]:
+    def progress(self, items: Iterable[A], *, total: int | None = None, unit: str = "it") -> tqdm[A]:
         """Show a progress bar while the items go by, where standard error is a terminal."""
         from tqdm import tqdm
 

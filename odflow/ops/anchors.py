@@ -77,4 +77,4 @@ def _centres(size: int, level: int) -> np.ndarray:
     """
     stride = 2**level
     first = stride / 2 if size % stride == 0 else 0.0
-    return first + stride * np.arange(math.ceil(size / stride))
+    return np.asarray(first + stride * np.arange(math.ceil(size / stride)))

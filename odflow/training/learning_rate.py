@@ -1,0 +1,70 @@
+"""The learning rate schedules of the Object Detection API as Keras schedules."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from odflow.training.settings import LearningRate
+
+
+class Schedule(tf_keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that follows one of the API's schedules."""
+
+    def __init__(self, settings: LearningRate) -> None:
+        super().__init__()
+        self.settings = settings
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """The rate at a step, float32."""
+        return SCHEDULES[self.settings.kind](self.settings, tf.cast(step, tf.float32))
+
+    def get_config(self) -> dict[str, Any]:
+        """The settings, for Keras."""
+        return {"settings": self.settings}
+
+
+def _constant(settings: LearningRate, step: tf.Tensor) -> tf.Tensor:
+    return tf.fill(tf.shape(step), settings.base)
+
+
+def _cosine(settings: LearningRate, step: tf.Tensor) -> tf.Tensor:
+    start = settings.warmup_steps + settings.hold_steps
+    share = (step - start) / (settings.total_steps - start)
+    rate = 0.5 * settings.base * (1.0 + tf.cos(math.pi * share))
+    rate = tf.where(step < start, settings.base, rate)
+    if settings.warmup_steps:
+        slope = (settings.base - settings.warmup_rate) / settings.warmup_steps
+        rate = tf.where(step < settings.warmup_steps, settings.warmup_rate + slope * step, rate)
+    return tf.where(step > settings.total_steps, 0.0, rate)
+
+
+def _exponential(settings: LearningRate, step: tf.Tensor) -> tf.Tensor:
+    """Decay, counted from the end of the burn-in."""
+    count = tf.maximum(step - settings.warmup_steps, 0.0) / settings.decay_steps
+    count = tf.floor(count) if settings.staircase else count
+    rate = tf.maximum(settings.base * settings.decay_factor**count, settings.least)
+    before = settings.warmup_rate or settings.base
+    return tf.where(step < settings.warmup_steps, before, rate)
+
+
+def _manual_step(settings: LearningRate, step: tf.Tensor) -> tf.Tensor:
+    rate = tf.fill(tf.shape(step), settings.base)
+    for boundary, value in zip(settings.boundaries, settings.rates, strict=True):
+        rate = tf.where(step >= boundary, value, rate)
+    if settings.warmup and settings.boundaries:
+        first = settings.boundaries[0]
+        line = settings.base + (settings.rates[0] - settings.base) * step / first
+        rate = tf.where(step < first, line, rate)
+    return rate
+
+
+SCHEDULES = {
+    "constant": _constant,
+    "cosine": _cosine,
+    "exponential": _exponential,
+    "manual_step": _manual_step,
+}
