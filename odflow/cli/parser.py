@@ -23,8 +23,8 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog=f"{PROGRAM} {command}".strip(),
             usage=f"{PROGRAM} {command or 'COMMAND'} [flags]",
-            description=description.replace("%", "%%"),
-            epilog=epilog.replace("%", "%%"),
+            description=description,
+            epilog=epilog,
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )

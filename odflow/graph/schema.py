@@ -51,7 +51,7 @@ def schema(registry: Registry) -> dict[str, Any]:
 
 def _by_name(name: str) -> dict[str, Any]:
     own = {"$ref": f"#/$defs/stage.{name}"}
-    return {"if": {"required": ["uses"]}, "then": {"$ref": "#/$defs/uses"}, "else": own}
+    return {"if": {"type": "object", "required": ["uses"]}, "then": {"$ref": "#/$defs/uses"}, "else": own}
 
 
 def _by_uses(names: list[str]) -> dict[str, Any]:

@@ -1,0 +1,187 @@
+"""Pipeline files: what they mean, and all that can be wrong with them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from odflow.errors import ConfigError
+from odflow.graph.pipeline import Reference
+
+SOUND = """\
+params:
+  folder: data
+  source: ${params.folder}/in.txt
+  times: 2
+  nothing: null
+stages:
+  join:
+    parts: [ '${write.written}', '${params.source}', "${spread.folder}/deep/copy.txt" ]
+    end: ${params.nothing}
+    lines: ["${params.times} times", "${params.folder}"]
+  write:
+    times: ${params.times}
+  spread:
+    uses: folder
+    source: ${params.source}
+"""
+
+
+@pytest.fixture
+def sound(bench: Any) -> Any:
+    bench.write(SOUND)
+    Path("data").mkdir()
+    Path("data/in.txt").write_text("in")
+    return bench
+
+
+def problems(bench: Any, *settings: str, **selection: Any) -> list[str]:
+    with pytest.raises(ConfigError) as raised:
+        bench.read(*settings, **selection)
+    return str(raised.value).splitlines()
+
+
+def test_params_keep_their_type_and_stand_inside_texts(sound: Any) -> None:
+    nodes = sound.read().nodes
+    assert nodes["write"].stage.times == 2
+    assert nodes["join"].stage.lines == ["2 times", "data"]
+    assert nodes["join"].stage.end is None
+    assert nodes["spread"].uses == "folder"
+
+
+def test_references_are_edges_and_decide_the_order(sound: Any) -> None:
+    pipeline = sound.read()
+    assert list(pipeline.nodes) == ["write", "spread", "join"]
+    sources = [
+        Reference("write", "written"),
+        Path("data/in.txt"),
+        Reference("spread", "folder", "deep/copy.txt"),
+    ]
+    assert pipeline.nodes["join"].sources() == {"parts": sources}
+    assert pipeline.upstream("join") == ["write", "spread"]
+
+
+def test_settings_win_over_the_file(sound: Any) -> None:
+    Path("other").mkdir()
+    Path("other/in.txt").touch()
+    nodes = sound.read("params.folder=other", "write.times=7", "write.text='8'", "join.lines=[a, b]").nodes
+    assert nodes["spread"].stage.source == Path("other/in.txt")
+    assert (nodes["write"].stage.times, nodes["write"].stage.text) == (7, "8")
+    assert nodes["join"].stage.lines == ["a", "b"]
+
+
+def test_all_problems_come_together_in_the_order_of_lines(bench: Any) -> None:
+    bench.write(
+        """\
+        params:
+          early: ${params.late}
+          late: 1
+          output: ${write.written}
+        stages:
+          write:
+            text: [a]
+            tims: 2
+            times: 0
+            case: uper
+            names: {a: 1, a: 2}
+          wirte:
+          copy:
+            uses: join
+            parts: ["${write.writen}", "${wrte.written}", "${params.lat}", "a/${write.written}", gone.txt]
+            lines: "${write.written}"
+            joined: here.txt
+          a:
+            uses: join
+            parts: ["${b.joined}"]
+          b:
+            uses: join
+            parts: ["${a.joined}"]
+          many:
+            folder: ${write.written}
+          fail:
+          folder:
+            source: ${folder.folder}/x/../y
+        stagess: 1
+        """
+    )
+    assert problems(bench) == [
+        "p.yaml:2: ${params.late} comes too early: a param may use those above it.",
+        'p.yaml:4: "${write.written}": only the inputs of stages refer to outputs.',
+        "p.yaml:7: write: text is ['a']; wanted a valid string.",
+        'p.yaml:8: write: "tims" is unknown. Did you mean "times"?',
+        "p.yaml:9: write: times is 0; wanted greater than or equal to 1.",
+        "p.yaml:10: write: case is 'uper'; wanted 'upper' or 'lower'. Did you mean \"upper\"?",
+        'p.yaml:11: "a" comes twice (first at p.yaml:11).',
+        "p.yaml:11: write: names['a'] is 1; wanted a valid string.",
+        'p.yaml:12: stage "wirte" is unknown. Did you mean "write"?',
+        'p.yaml:15: "${params.lat}" is unknown. Did you mean "late"?',
+        'p.yaml:15: copy.parts: "${write.writen}": stage "write" has no output "writen".'
+        ' Did you mean "written"?',
+        'p.yaml:15: copy.parts: "${wrte.written}": there is no stage "wrte". Did you mean "write"?',
+        'p.yaml:15: copy.parts: "a/${write.written}": wanted ${params.NAME}, or ${STAGE.OUTPUT} at the start'
+        " of a path.",
+        'p.yaml:16: copy.lines: "${write.written}": only inputs refer to outputs, and lines is a parameter.',
+        'p.yaml:17: copy.joined: "joined" is an output; odflow itself says where it is written.',
+        "p.yaml:18: stages go in a circle: a reads b reads a.",
+        'p.yaml:25: many.folder: "${write.written}" is a file; a folder is wanted.',
+        'p.yaml:26: fail: "how" is missing.',
+        'p.yaml:28: folder.source: "${folder.folder}/x/../y" leaves the folder of the output.',
+        'p.yaml:29: "stagess" is unknown. Did you mean "stages"?',
+    ]
+
+
+def test_missing_inputs_come_with_the_flag_that_gives_another(sound: Any) -> None:
+    Path("data/in.txt").unlink()
+    Path("data/in.txt").mkdir()
+    line = "p.yaml:15: spread.source: data/in.txt is a folder; a file is wanted."
+    assert problems(sound, "join.parts=[gone]") == [
+        "--set join.parts=[gone]: join.parts: gone does not exist. Give another with --set join.parts=PATH.",
+        f"{line} Give another with --set params.source=PATH.",
+    ]
+
+
+def test_inputs_of_stages_that_will_not_run_may_be_missing(sound: Any) -> None:
+    Path("data/in.txt").unlink()
+    assert list(sound.read(until="write").nodes) == ["write", "spread", "join"]
+    assert len(problems(sound, until="join")) == 2
+
+
+def test_what_flags_name_must_be_there(sound: Any) -> None:
+    assert problems(
+        sound, "wite.times=1", "params.tims=1", "nothing", "write.tims=3", only="jion", force=("wrte",)
+    ) == [
+        '--set wite.times=1: there is no stage "wite". Did you mean "write"?',
+        '--set params.tims=1: there is no params.tims in p.yaml. Did you mean "times"?',
+        "--set nothing: wanted params.NAME=VALUE or STAGE.FIELD=VALUE.",
+        '--set write.tims=3: write: "tims" is unknown. Did you mean "times"?',
+        '--only jion: there is no such stage. Did you mean "join"?',
+        '--force wrte: there is no such stage. Did you mean "write"?',
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "stages:", "stages: {}", "params: {a: 1}", "stages: [a]", "just text"]
+)
+def test_a_file_without_stages(bench: Any, text: str) -> None:
+    bench.write(text)
+    assert problems(bench) == ['p.yaml:1: wanted "stages:" and below it at least one stage.']
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("stages: {write: 3}", 'p.yaml:1: "write" must hold names and values.'),
+        ("params: [1]\nstages: {write: {}}", 'p.yaml:1: "params" must hold names and values.'),
+        ("stages:\n  params: {uses: write}", 'p.yaml:2: "params" cannot name a stage'),
+        ("stages:\n  ../up: {uses: write}", 'p.yaml:2: "../up" cannot name a stage'),
+        (
+            "params: {a: [1]}\nstages: {write: {text: 'x${params.a}'}}",
+            "p.yaml:2: ${params.a} is [1]; inside a text",
+        ),
+    ],
+)
+def test_shapes_that_cannot_be(bench: Any, text: str, line: str) -> None:
+    bench.write(text)
+    found = problems(bench)
+    assert len(found) == 1
+    assert found[0].startswith(line)

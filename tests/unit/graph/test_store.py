@@ -1,0 +1,160 @@
+"""Results in the store: whole, checked, and safe from two at once."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from odflow.errors import StoreError
+from odflow.graph.content import Digests
+from odflow.graph.execute import InProcess, execute
+from odflow.graph.store import Result, Store
+
+KEY = "0" * 64
+
+
+@pytest.fixture
+def stage(bench: Any) -> Any:
+    Path("in.txt").write_text("in")
+    return bench.stages["folder"](source=Path("in.txt"))
+
+
+def make(store: Store, stage: Any) -> Result:
+    with store.claim(KEY) as work:
+        job = execute(stage, work, name="folder", workers=InProcess())
+        return store.publish(KEY, stage, [*job.said, "a line"], 1.5)
+
+
+def test_what_was_published_is_found(stage: Any) -> None:
+    store = Store(Path("store"))
+    assert store.find(KEY, stage) is None
+    made = make(store, stage)
+    found = store.find(KEY, stage)
+    assert found == made
+    assert found.said == ["a line"]
+    assert found.path("folder") == Path(f"store/results/{KEY}/outputs/folder")
+    assert (found.path("folder") / "empty").is_dir()
+    assert found.outputs["folder"].content == Digests().content(found.path("folder"))
+    assert sorted(path.name for path in Path("store").iterdir()) == ["results", "staging", "version"]
+    assert not list(Path("store/staging").iterdir())
+
+
+def test_nothing_is_made_by_looking(stage: Any) -> None:
+    Store(Path("store")).find(KEY, stage)
+    assert not Path("store").exists()
+
+
+@pytest.mark.parametrize("harm", ["remove", "truncate", "grow", "folder", "manifest"])
+def test_a_damaged_result_is_none_and_can_be_made_again(
+    stage: Any, harm: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(Path("store"))
+    result = make(store, stage)
+    victim = result.path("folder") / "deep" / "copy.txt"
+    victim.chmod(0o644)
+    if harm == "remove":
+        victim.unlink()
+    elif harm == "truncate":
+        os.truncate(victim, 1)
+    elif harm == "grow":
+        victim.write_text("in and more")
+    elif harm == "folder":
+        victim.unlink()
+        victim.mkdir()
+    else:
+        victim = result.folder.parent / "result.json"
+        victim.write_text("{")
+    assert store.find(KEY, stage) is None
+    assert str(victim) in caplog.text
+    assert make(store, stage) == store.find(KEY, stage)
+
+
+def test_files_in_the_store_are_read_only(stage: Any) -> None:
+    result = make(Store(Path("store")), stage)
+    files = [path for path in result.folder.rglob("*") if path.is_file()]
+    assert files
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o444 for path in files)
+
+
+def test_a_result_without_an_output_that_the_stage_declares_by_now(bench: Any, stage: Any) -> None:
+    store = Store(Path("store"))
+    make(store, stage)
+    assert store.find(KEY, bench.stages["write"]()) is None
+
+
+def test_a_kill_between_decision_and_move_is_finished_by_the_next(
+    stage: Any, tree: Callable[[Path], dict[str, bytes]]
+) -> None:
+    """Every state that a kill can leave after result.json was written ends as the same result."""
+    whole = Store(Path("whole"))
+    make(whole, stage)
+    expected = tree(Path(f"whole/results/{KEY}/outputs"))
+    for moved in range(3):
+        store = Store(Path(f"store{moved}"))
+        with store.claim(KEY) as work:
+            execute(stage, work, name="folder", workers=InProcess())
+            (work / "left over").touch()
+            staging = work.parent
+            (staging / "result.json").write_bytes(Path(f"whole/results/{KEY}/result.json").read_bytes())
+            (staging / "outputs").mkdir()
+            for name in ["folder", "listing.txt"][:moved]:
+                (work / name).rename(staging / "outputs" / name)
+        assert store.find(KEY, stage) is None
+        with store.claim(KEY):
+            assert store.find(KEY, stage) is not None
+        assert tree(Path(f"store{moved}/results/{KEY}/outputs")) == expected
+
+
+def test_a_newer_store_is_refused(stage: Any) -> None:
+    make(Store(Path("store")), stage)
+    Path("store/version").write_text("99\n")
+    with pytest.raises(StoreError, match=r"^store: is a store of version 99; this odflow knows 1\."):
+        Store(Path("store"))
+
+
+def test_a_place_where_no_store_can_be(stage: Any) -> None:
+    Path("file").touch()
+    with pytest.raises(StoreError, match=r"^file: is not a store \(Not a directory\)"):
+        Store(Path("file"))
+
+
+def test_a_claim_waits_for_another_process_and_goes_with_it(stage: Any, project: Path) -> None:
+    script = textwrap.dedent(
+        f"""\
+        from pathlib import Path
+        from odflow.graph.store import Store
+        with Store(Path("store")).claim("{KEY}"):
+            print("held", flush=True)
+            input()
+        """
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path.cwd(),
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    waiter = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path.cwd(),
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiter.wait(timeout=1.5)
+    holder.send_signal(signal.SIGKILL)
+    out, _ = waiter.communicate("\n", timeout=10)
+    assert out == "held\n"
+    holder.communicate()
+    assert make(Store(Path("store")), stage)
