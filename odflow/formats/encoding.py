@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _JPEG_QUALITY = 95
-_JPEG_END = b"\xff\xd9"
+_ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xae\x42\x60\x82"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ def read_encoded(path: Path) -> EncodedImage:
     The file's own bytes, wherever TensorFlow's decoders read them as `read_image` does.
     They turn nothing by EXIF, know neither BMP nor WebP for training, and disagree about
     CMYK: such an image is encoded anew, upright, as RGB: BMP and PNG as PNG, the others as
-    JPEG of quality 95. A PNG is decoded to see that it is whole; a JPEG only when it lacks
-    its end marker after the header that Pillow has read.
+    JPEG of quality 95. So is a file that lacks its end marker and decodes all the same. A
+    whole JPEG is told by that marker alone, which saves decoding; any other form is decoded.
 
     Raises:
         ImageError: missing, no image, cut off or damaged.
@@ -44,11 +44,13 @@ def read_encoded(path: Path) -> EncodedImage:
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror}).") from None
     with open_image(path, data) as image:
-        ends = image.format == "JPEG" and image.fp is not None and data.rfind(_JPEG_END, image.fp.tell()) > 0
-        if not ends:
+        form = str(image.format)
+        header = image.fp.tell() if image.fp else 0  # an end marker inside it ends a thumbnail
+        whole = form in _ENDS and data.find(_ENDS[form], header) > 0
+        if form != "JPEG" or not whole:
             image.load()
-        if (ends or image.format == "PNG") and image.mode != "CMYK" and orientation(image) == 1:
-            return EncodedImage(data, "jpeg" if ends else "png", *image.size)
+        if whole and image.mode != "CMYK" and orientation(image) == 1:
+            return EncodedImage(data, "jpeg" if form == "JPEG" else "png", *image.size)
         return _encoded_anew(image)
 
 

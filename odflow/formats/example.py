@@ -2,8 +2,7 @@
 
 The messages (tensorflow/core/example/{example,feature}.proto) have one field, number 1,
 but for Feature, which is one of bytes_list = 1, float_list = 2, int64_list = 3, and a
-map's entry, which has key = 1 and value = 2. The bytes written are those of protobuf's
-deterministic serialization.
+map's entry, which has key = 1 and value = 2.
 """
 
 from __future__ import annotations

@@ -110,12 +110,12 @@ def _id(path: Path, line: int, name: str, text: str | None) -> int:
 
 def _refuse_twice(path: Path, line: int, label: Label, lines: dict[int | str, int]) -> None:
     for what, value in (("id", label.id), ("name", label.name)):
-        first = lines.setdefault(value, line)
-        if first != line:
+        if value in lines:
             raise ConfigError(
-                f'{path}:{line}: {what} {value} ("{label.name}") is taken by the item of line {first}. '
+                f'{path}:{line}: {what} {value} ("{label.name}") is taken by the item of line {lines[value]}. '
                 f"Give each class its own {what}."
             )
+        lines[value] = line
 
 
 def _item_text(label: Label) -> str:
