@@ -39,7 +39,7 @@ def set_field(config: Message, path: str, value: Any) -> None:
         raise ConfigError(f"{path}: {value!r} does not fit ({error}).") from error
 
 
-def _enter(message: Message, step: str, path: str) -> Message:
+def _enter(message: Message, step: str, path: str) -> Any:
     matched = STEP.fullmatch(step)
     field = _field(message, matched["name"] if matched else step, path)
     if field.message_type is None:
