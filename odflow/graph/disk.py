@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import logging
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from odflow.errors import StoreError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_log = logging.getLogger("odflow.run")
 
 
 @contextmanager
@@ -36,6 +40,38 @@ def full_disk(error: OSError, place: Path) -> StoreError | None:
     return StoreError(
         f"{place}: the disk is full ({reason}; {left:.0f} MiB left). Free some space and run again."
     )
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold a lock file while the body runs; another process that wants it waits, and says so.
+
+    The lock is the kernel's: it goes with the process, however that ends.
+
+    Raises:
+        StoreError: the file cannot be made.
+    """
+    with told_by_disk(path):
+        lock = _lock(path)
+    with lock:
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _lock(path: Path) -> IO[str]:
+    while True:
+        lock = path.open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _log.info("waits for another run, which holds %s.", path)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        # Who held it has removed the file; then the lock is the new file of that name.
+        if path.exists() and os.fstat(lock.fileno()).st_ino == path.stat().st_ino:
+            return lock
+        lock.close()
 
 
 def make_folder(path: Path) -> None:
@@ -64,10 +100,12 @@ def remove(path: Path) -> None:
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old text or the new, never a part.
 
+    Of several writers one at a time: see `held`.
+
     Raises:
         StoreError: the disk is full or refuses; the file is unchanged.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".partial-{path.name}")
     with told_by_disk(path):
         try:
             with partial.open("w", encoding="utf-8") as file:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from odflow.errors import StageError
 from odflow.graph.content import Digests
-from odflow.graph.disk import full_disk, make_folder, put_in_place, remove
+from odflow.graph.disk import full_disk, held, make_folder, put_in_place, remove
 from odflow.graph.job import Job, Workers
 from odflow.graph.key import read_inputs, recipe
 from odflow.graph.stage import Stage
@@ -82,23 +82,30 @@ def run_alone(stage: Stage, out: Path, *, name: str = "", workers: Workers | Non
     """
     name = name or type(stage).__name__.lower()
     made_here = not out.exists()
-    staging = out / f".staging-{name}"
+    make_folder(out)
+    try:
+        with held(out / f".{name}.lock"):
+            return _run_in(stage, out, out / f".staging-{name}", name, workers or InProcess())
+    finally:
+        if made_here and not any(out.iterdir()):
+            out.rmdir()
+
+
+def _run_in(stage: Stage, out: Path, staging: Path, name: str, workers: Workers) -> Job:
     work = staging / (_present_key(name, stage) if stage.resumes else "work")
     for other in staging.glob("*"):
         if other != work:
             remove(other)
     try:
-        job = execute(stage, work, name=name, workers=workers or InProcess())
+        job = execute(stage, work, name=name, workers=workers)
         for field in stage.outputs():
             declared = getattr(stage, field)
             put_in_place(work / declared, out / declared)
-        remove(staging)
     except BaseException:
         if not stage.resumes:
             remove(staging)
-            if made_here and out.is_dir() and not any(out.iterdir()):
-                out.rmdir()
         raise
+    remove(staging)
     return job
 
 

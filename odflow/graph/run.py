@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from odflow.errors import InputError, OdflowError
-from odflow.graph.disk import make_folder
+from odflow.graph.disk import held, make_folder
 from odflow.graph.execute import execute
 from odflow.graph.job import Workers
 from odflow.graph.pipeline import Node, Pipeline, Reference, Selection
@@ -54,7 +54,9 @@ def run(pipeline: Pipeline, selection: Selection, store: Store, workdir: Path, w
         StoreError: run.json cannot be written.
         KeyboardInterrupt: after run.json was written; the next run goes on from there.
     """
-    return _Run(pipeline, selection, store, workdir, workers).outcome()
+    make_folder(workdir)
+    with held(workdir / ".lock"):
+        return _Run(pipeline, selection, store, workdir, workers).outcome()
 
 
 class _Run:
@@ -63,7 +65,6 @@ class _Run:
     ) -> None:
         self.pipeline, self.selection, self.store = pipeline, selection, store
         self.workdir, self.workers = workdir, workers
-        make_folder(workdir)
         last = read_record(workdir)
         before = last.stages if last else {}
         self.planner = Planner(store, before, selection.force)
@@ -115,14 +116,15 @@ class _Run:
         name = node.name
         step = self.planner.step(node, self.results)
         self.record.stages[name] = replace(self.record.stages[name], **self._recipe(step))
-        result = self.results[name] = step.result or self._execute(step)
+        result, ran = (step.result, False) if step.result else self._execute(step)
+        self.results[name] = result
         self._place(step, result)
-        if step.result:
+        if not ran:
             for line in result.said:
                 print(f"{name}: {line}", flush=True)
         outputs = {field: str(self.workdir / name / made.name) for field, made in result.outputs.items()}
-        self._end(node, "cached" if step.result else "done", began, outputs=outputs, said=list(result.said))
-        if not step.result:
+        self._end(node, "done" if ran else "cached", began, outputs=outputs, said=list(result.said))
+        if ran:
             self._write("running")
 
     def _place(self, step: Step, result: Result) -> None:
@@ -132,7 +134,8 @@ class _Run:
             if last and step.recipe and last.key == step.recipe.key and step.result:
                 _log.warning("%s: was changed by hand; the stage's own output is back.", path)
 
-    def _execute(self, step: Step) -> Result:
+    def _execute(self, step: Step) -> tuple[Result, bool]:
+        """The result, and whether it was made here: another run may have made it meanwhile."""
         name, stage, recipe = step.node.name, step.stage, step.recipe
         assert stage is not None, "every stage before it has a result"
         assert recipe is not None
@@ -140,7 +143,7 @@ class _Run:
         with self.store.claim(recipe.key) as work:
             made_meanwhile = None if forced else self.store.find(recipe.key, stage)
             if made_meanwhile:
-                return made_meanwhile
+                return made_meanwhile, False
             if forced:
                 self.store.discard(recipe.key)
             _log.info("%s: runs (%s).", name, step.why)
@@ -148,7 +151,7 @@ class _Run:
             began = time.monotonic()
             try:
                 job = execute(stage, work, name=name, workers=self.workers)
-                return self.store.publish(recipe.key, stage, job.said, time.monotonic() - began)
+                return self.store.publish(recipe.key, stage, job.said, time.monotonic() - began), True
             except BaseException:
                 if not stage.resumes:
                     self.store.discard(recipe.key)

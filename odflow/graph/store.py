@@ -12,19 +12,16 @@ the result only has to be moved, and whoever claims the key next does that.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from odflow.errors import StoreError
 from odflow.graph.content import Content, Digests, Entry
-from odflow.graph.disk import flush, flush_one, make_folder, remove, told_by_disk, write_whole
+from odflow.graph.disk import flush, flush_one, held, make_folder, remove, told_by_disk, write_whole
 from odflow.graph.stage import Stage
 
 VERSION = "1"
@@ -105,22 +102,14 @@ class Store:
 
     @contextmanager
     def claim(self, key: str) -> Iterator[Path]:
-        """Hold a key while its stage runs; another run that wants it waits. Gives the folder to work in.
-
-        The lock is the kernel's: it goes with the process, however that ends.
-        """
+        """Hold a key while its stage runs; another run that wants it waits. Gives the folder to work in."""
         make_folder(self.folder / "staging")
         if not (self.folder / "version").exists():
-            write_whole(self.folder / "version", f"{VERSION}\n")
-        path = self.folder / "staging" / f"{key}.lock"
-        with told_by_disk(path):
-            lock = _lock(path)
-        with lock:
-            try:
-                self._finish(key)
-                yield self.folder / "staging" / key / "work"
-            finally:
-                path.unlink(missing_ok=True)
+            with held(self.folder / "version.lock"):
+                write_whole(self.folder / "version", f"{VERSION}\n")
+        with held(self.folder / "staging" / f"{key}.lock"):
+            self._finish(key)
+            yield self.folder / "staging" / key / "work"
 
     def publish(self, key: str, stage: Stage, said: Sequence[str], seconds: float) -> Result:
         """Take the outputs of a stage out of the folder that `claim` gave.
@@ -165,20 +154,6 @@ class Store:
 
 def _declared(stage: Stage) -> dict[str, str]:
     return {field: getattr(stage, field).as_posix() for field in stage.outputs()}
-
-
-def _lock(path: Path) -> IO[str]:
-    while True:
-        lock = path.open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _log.info("waiting for another run that makes the same (%s).", path.stem[:12])
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        # Who held it may have removed the file meanwhile; then a new one is the lock.
-        if path.exists() and os.fstat(lock.fileno()).st_ino == path.stat().st_ino:
-            return lock
-        lock.close()
 
 
 def _protect(output: Path) -> None:

@@ -219,7 +219,7 @@ def test_an_interrupted_run_ends_with_130_and_goes_on(
 def test_a_killed_run_leaves_nothing_half_published(
     folder: Path, environment: dict[str, str], odflow: Odflow, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """SIGKILL at random moments; what is in the store is whole at every one of them, and the end is the same."""
+    """SIGKILL at random moments: the store is whole at every one of them, and the end is the same."""
     pipeline = (
         "stages:\n  first: {uses: slow_write}\n"
         "  second: {uses: slow_write, source: '${first.text}'}\n"
@@ -251,6 +251,32 @@ def test_a_killed_run_leaves_nothing_half_published(
     assert told.returncode == 0
     assert files(folder / "runs/k") == files(undisturbed / "runs/k")
     assert not list((folder / ".odflow/staging").iterdir())
+
+
+def test_two_runs_at_once_make_each_result_once(folder: Path, environment: dict[str, str]) -> None:
+    (folder / "t.yaml").write_text(
+        "stages:\n  first: {uses: slow_write, lines: 300}\n"
+        "  second: {uses: slow_write, source: '${first.text}'}\n"
+    )
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "odflow", "run", "t.yaml", "--workdir", workdir],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for workdir in ("one", "two")
+    ]
+    told = [running.communicate(timeout=30) for running in both]
+    assert [running.returncode for running in both] == [0, 0]
+    assert files(folder / "one") == files(folder / "two")
+    remarks = "".join(err for _, err in told)
+    assert remarks.count("first: runs") == 1
+    assert remarks.count("second: runs") == 1
+    assert "waits for another run" in remarks
+    assert all("first: 300 lines" in out for out, _ in told)
 
 
 def files(folder: Path) -> dict[str, bytes]:
