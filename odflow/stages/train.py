@@ -107,8 +107,10 @@ class Train(Stage):
         steps = fit(settings, files, folders, self.fine_tune_checkpoint, self.checkpoint_steps)
         loss = 0.0
         bar = job.progress(steps, total=settings.training.num_steps, unit="step")
-        for _, loss in bar:
+        for step, loss in bar:
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+            if bar.disable and step % self.checkpoint_steps == 0:
+                job.log.info("step %d of %d, loss %.3f", step, settings.training.num_steps, loss)
         return loss
 
 
