@@ -8,6 +8,7 @@ from typing import Any
 from odflow.errors import InputError
 from odflow.inference.detector import first_line
 from odflow.inference.session import SessionDetector, check_image, new_session
+from odflow.inference.tensorflow_alone import import_tensorflow
 from odflow.odapi import tensor_names
 
 
@@ -18,7 +19,7 @@ def load_frozen_graph(path: Path) -> SessionDetector:
         InputError: not a GraphDef, an operation that this TensorFlow lacks, or no
             `image_tensor:0` or detection outputs in it.
     """
-    import tensorflow as tf
+    tf = import_tensorflow()
 
     graph = tf.Graph()
     with graph.as_default():
@@ -42,7 +43,7 @@ def load_frozen_graph(path: Path) -> SessionDetector:
 
 
 def _read(path: Path) -> Any:
-    import tensorflow as tf
+    tf = import_tensorflow()
     from google.protobuf.message import DecodeError
 
     graph_def = tf.compat.v1.GraphDef()

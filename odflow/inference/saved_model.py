@@ -11,6 +11,7 @@ from typing import Any
 from odflow.errors import InputError
 from odflow.inference.detector import first_line
 from odflow.inference.session import SessionDetector, check_image, new_session
+from odflow.inference.tensorflow_alone import import_tensorflow
 from odflow.odapi import tensor_names
 
 _SIGNATURE = "serving_default"
@@ -25,7 +26,7 @@ def load_saved_model(folder: Path) -> SessionDetector:
     Raises:
         InputError: damaged, no such signature, no single image input, or no detections.
     """
-    import tensorflow as tf
+    tf = import_tensorflow()
 
     graph = tf.Graph()
     session = new_session(graph)

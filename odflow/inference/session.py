@@ -9,6 +9,7 @@ import numpy as np
 
 from odflow.errors import InputError, StageError
 from odflow.inference.detector import Detections, first_line
+from odflow.inference.tensorflow_alone import import_tensorflow
 from odflow.inference.threads import WORKERS, cores
 from odflow.odapi import tensor_names
 
@@ -23,7 +24,7 @@ def new_session(graph: Any) -> Any:
     thousands of hand-overs that a detector's post-processing costs otherwise, images side
     by side use the processor better than the operations of one image do.
     """
-    import tensorflow as tf
+    tf = import_tensorflow()
 
     config = tf.compat.v1.ConfigProto(
         intra_op_parallelism_threads=max(1, cores() // WORKERS),
@@ -47,15 +48,14 @@ class SessionDetector:
             place: what messages call the model.
         """
         self._place = place
+        self._failure = import_tensorflow().errors.OpError
         self._run = session.make_callable([outputs[name] for name in tensor_names.OUTPUTS], [image])
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
         """Find objects; see `Detector.detect`."""
-        import tensorflow as tf
-
         try:
             boxes, scores, classes, count = self._run(image[np.newaxis])
-        except tf.errors.OpError as error:
+        except self._failure as error:
             raise StageError(f"{self._place}: the model failed ({first_line(error)}).") from None
         number = int(count[0])
         return Detections.by_score(boxes[0][:number], scores[0][:number], classes[0][:number])

@@ -11,6 +11,7 @@ import numpy as np
 
 from odflow.errors import InputError
 from odflow.inference.detector import Detections, first_line
+from odflow.inference.tensorflow_alone import import_tensorflow
 from odflow.inference.threads import WORKERS
 
 if TYPE_CHECKING:
@@ -122,6 +123,6 @@ def _interpreter_class() -> Any:
     try:
         return import_module("ai_edge_litert.interpreter").Interpreter
     except ImportError:
-        import tensorflow as tf
+        tf = import_tensorflow()
 
         return tf.lite.Interpreter

@@ -1,0 +1,71 @@
+"""The stage `contact_sheet`: see what was found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from odflow.errors import InputError
+from odflow.graph.job import Job
+from odflow.graph.stage import InputFile, InputFolder, OutputFile, Stage, output
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from odflow.formats.contact_sheet import DrawnBox
+
+
+class ContactSheet(Stage):
+    """Draw the boxes of a table on some of the pictures, all on one sheet."""
+
+    detections: InputFile = Field(description="table of boxes with scores, CSV or Parquet")
+    images: InputFolder = Field(description="folder of images that the table's file names are relative to")
+    ground_truth: InputFile | None = Field(
+        None, description="table of true boxes, which are drawn as thin dashed lines"
+    )
+    min_score: float = Field(0.0, ge=0, le=1, description="lowest score to draw, 0 to 1")
+    count: int = Field(
+        12, ge=1, description="pictures on the sheet, chosen evenly over the sorted file names"
+    )
+    columns: int = Field(4, ge=1, description="pictures in a row")
+    width: int = Field(320, ge=80, le=4096, description="width of each picture in pixels")
+
+    sheet: OutputFile = output("contact_sheet.png", "the pictures with their boxes")
+
+    def run(self, job: Job) -> None:
+        """Choose the pictures and draw them."""
+        from odflow.formats.contact_sheet import ContactSheet as Sheet
+        from odflow.formats.contact_sheet import class_colours, evenly
+        from odflow.formats.detections import read_detections
+        from odflow.formats.images import find_images, read_image
+
+        found = read_detections(self.detections)
+        names = set(found["filename"])
+        found = found[found["score"] >= self.min_score].sort_values("score", kind="stable")
+        truth = read_detections(self.ground_truth) if self.ground_truth is not None else found.iloc[:0]
+        names |= set(truth["filename"])
+        chosen = evenly(names or {image.name for image in find_images(self.images)}, self.count)
+        sheet = Sheet(self.columns, self.width, class_colours(found["class"][found["filename"].isin(chosen)]))
+        for name in job.progress(chosen, unit="image"):
+            path = self.images / name
+            if not path.is_file():
+                raise InputError(f"{path}: no such image, though the table names it. Give its images folder.")
+            here, true = found[found["filename"] == name], truth[truth["filename"] == name]
+            caption = f"{name}: {len(here)} found"
+            caption += f", {len(true)} true" if self.ground_truth is not None else ""
+            sheet.add(read_image(path), [*_drawn(true, truth=True), *_drawn(here)], caption)
+        note = f"{len(chosen)} of {len(names) or len(chosen)} images"
+        note += ", dashed: ground truth" if self.ground_truth is not None else ""
+        sheet.picture(note).save(self.sheet, "PNG", optimize=True)
+        job.say(f"{len(chosen)} pictures with {int(found['filename'].isin(chosen).sum())} detections")
+
+
+def _drawn(rows: pd.DataFrame, *, truth: bool = False) -> list[DrawnBox]:
+    from odflow.formats.contact_sheet import DrawnBox
+
+    corners = rows[["xmin", "ymin", "xmax", "ymax"]].to_numpy().tolist()
+    return [
+        DrawnBox((box[0], box[1], box[2], box[3]), name, None if truth else float(score))
+        for box, name, score in zip(corners, rows["class"], rows["score"], strict=True)
+    ]
