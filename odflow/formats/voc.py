@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -74,9 +75,12 @@ def _rows(path: Path | None, image: ImageFile) -> Iterator[list[object]]:
 def _number(place: str, thing: Element, tag: str) -> float:
     text = thing.findtext(tag)
     try:
-        return float(text or "")
+        number = float(text or "")
     except ValueError:
-        raise TableError(f"{place}: {tag} is {text!r}; wanted a number of pixels.") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise TableError(f"{place}: {tag} is {text!r}; wanted a number of pixels.")
+    return number
 
 
 def _parse(path: Path) -> Element:

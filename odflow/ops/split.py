@@ -12,7 +12,7 @@ def hash_share(name: str) -> float:
     >>> round(hash_share("img_041.jpg"), 6)
     0.948767
     """
-    return int.from_bytes(sha256(name.encode()).digest()[:7], "big") / (1 << 56)
+    return int.from_bytes(sha256(name.encode()).digest()[:6], "big") / (1 << 48)
 
 
 def split_by_hash(names: Iterable[str], valid_fraction: float) -> tuple[list[str], list[str]]:

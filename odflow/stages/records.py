@@ -166,6 +166,9 @@ def _write_checked(path: Path, examples: Iterable[bytes]) -> None:
     from odflow.formats.tfrecord import read_records, write_records
 
     written = write_records(path, examples)
-    found = sum(1 for _ in read_records(path))
+    try:
+        found = sum(1 for _ in read_records(path))
+    except InputError as error:
+        raise StageError(f"{path.name} does not read back: {error} Check the disk.") from None
     if found != written:
-        raise StageError(f"{path}: {written} records were written and {found} are there. Check the disk.")
+        raise StageError(f"{path.name}: {written} records were written, {found} are there. Check the disk.")
