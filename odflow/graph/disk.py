@@ -24,9 +24,8 @@ def told_by_disk(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise full_disk(error, place) or StoreError(
-            f"{error.filename or place}: cannot be written ({error.strerror})."
-        ) from error
+        refused = StoreError(f"{error.filename or place}: cannot be written ({error.strerror}).")
+        raise full_disk(error, place) or refused from error
 
 
 def full_disk(error: OSError, place: Path) -> StoreError | None:

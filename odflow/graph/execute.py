@@ -33,6 +33,8 @@ class InProcess:
 def execute(stage: Stage, work: Path, *, name: str, workers: Workers) -> Job:
     """Run a stage in a staging folder; its outputs are left there under their declared names.
 
+    Whoever calls it removes what a failed stage leaves, unless the stage resumes.
+
     Args:
         stage: the stage, its inputs existing paths.
         work: the staging folder. It is made when absent and emptied unless the stage resumes.
@@ -54,14 +56,12 @@ def execute(stage: Stage, work: Path, *, name: str, workers: Workers) -> Job:
     staged = stage.model_copy(update={field: work / getattr(stage, field) for field in stage.outputs()})
     try:
         staged.run(job)
-        _check_outputs(staged, stage, name)
-    except BaseException as error:
-        if not stage.resumes:
-            remove(work)
-        full = full_disk(error, work) if isinstance(error, OSError) else None
+    except OSError as error:
+        full = full_disk(error, work)
         if full:
             raise full from error
         raise
+    _check_outputs(staged, stage, name)
     return job
 
 
@@ -93,9 +93,6 @@ def run_alone(stage: Stage, out: Path, *, name: str = "", workers: Workers | Non
 
 def _run_in(stage: Stage, out: Path, staging: Path, name: str, workers: Workers) -> Job:
     work = staging / (_present_key(name, stage) if stage.resumes else "work")
-    for other in staging.glob("*"):
-        if other != work:
-            remove(other)
     try:
         job = execute(stage, work, name=name, workers=workers)
         for field in stage.outputs():

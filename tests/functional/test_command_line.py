@@ -255,7 +255,7 @@ def test_a_killed_run_leaves_nothing_half_published(
 
 def test_two_runs_at_once_make_each_result_once(folder: Path, environment: dict[str, str]) -> None:
     (folder / "t.yaml").write_text(
-        "stages:\n  first: {uses: slow_write, lines: 300}\n"
+        "stages:\n  first: {uses: slow_write, lines: 1500}\n"
         "  second: {uses: slow_write, source: '${first.text}'}\n"
     )
     both = [
@@ -276,7 +276,7 @@ def test_two_runs_at_once_make_each_result_once(folder: Path, environment: dict[
     assert remarks.count("first: runs") == 1
     assert remarks.count("second: runs") == 1
     assert "waits for another run" in remarks
-    assert all("first: 300 lines" in out for out, _ in told)
+    assert all("first: 1500 lines" in out for out, _ in told)
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -170,6 +170,10 @@ def test_a_file_without_stages(bench: Any, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
+        (
+            "params: {a: yes}\nstages: {write: {text: 'x${params.a}'}}",
+            "p.yaml:2: ${params.a} is True; inside",
+        ),
         ("stages: {write: 3}", 'p.yaml:1: "write" must hold names and values.'),
         ("params: [1]\nstages: {write: {}}", 'p.yaml:1: "params" must hold names and values.'),
         ("stages:\n  params: {uses: write}", 'p.yaml:2: "params" cannot name a stage'),
