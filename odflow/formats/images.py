@@ -181,9 +181,10 @@ def upright_rgb(image: Image.Image) -> Image.Image:
 def orientation(image: Image.Image) -> int:
     """Tell the EXIF orientation of an opened image: 1 is upright, from 5 on it lies on its side."""
     try:
-        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+        found = int(image.getexif().get(_EXIF_ORIENTATION, 1))
     except Exception:  # damaged EXIF data says nothing about the pixels
         return 1
+    return found if 1 <= found <= 8 else 1
 
 
 def _walk(folder: Path) -> Iterator[ImageFile]:

@@ -96,6 +96,7 @@ TURNS = {  # EXIF 2.32, tag Orientation: where row 0 and column 0 of the stored 
     6: lambda stored: stored.swapaxes(0, 1)[:, ::-1],
     7: lambda stored: stored.swapaxes(0, 1)[::-1, ::-1],
     8: lambda stored: stored.swapaxes(0, 1)[::-1],
+    9: lambda stored: stored,  # not defined
 }
 
 
