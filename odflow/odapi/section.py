@@ -69,6 +69,17 @@ class Section:
         self._note(name, Verdict(HONOURED))
         return getattr(self.message, name)
 
+    def positive(self, name: str) -> int:
+        """The value of a whole number that must be at least 1.
+
+        Raises:
+            ConfigError: it is not.
+        """
+        value = int(self[name])
+        if value < 1:
+            raise self.refuse(name, value, "at least 1")
+        return value
+
     def section(self, name: str) -> Section:
         """The message in a field (with its defaults when it is not set)."""
         return Section(getattr(self.message, name), self._path(name), self.coverage)
