@@ -4,12 +4,13 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odflow.engines.local import LocalEngine
 
 
+@settings(deadline=None)
 @given(items=st.lists(st.integers()), jobs=st.integers(1, 5))
 def test_results_are_those_of_map(items: list[int], jobs: int) -> None:
     assert list(LocalEngine(jobs).map(str, items)) == list(map(str, items))

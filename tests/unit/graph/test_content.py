@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odflow.errors import InputError
@@ -33,6 +33,7 @@ def test_a_file_has_the_digest_that_sha256sum_tells(tmp_path: Path) -> None:
     assert Digests().content(file).size == 100_000
 
 
+@settings(deadline=None)
 @given(first=TREES, second=TREES)
 def test_folders_are_equal_when_paths_and_bytes_are(
     first: dict[str, bytes], second: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
@@ -42,6 +43,7 @@ def test_folders_are_equal_when_paths_and_bytes_are(
     assert (one.digest == two.digest) == (first == second)
 
 
+@settings(deadline=None)
 @given(tree=TREES)
 def test_a_part_of_a_folder_has_the_content_that_it_has_by_itself(
     tree: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odflow.errors import ConfigError
@@ -19,6 +19,7 @@ PLAIN = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(data=PLAIN, flow=st.booleans())
 def test_reads_what_pyyaml_wrote(data: object, flow: bool) -> None:
     assert parse(yaml.safe_dump(data, default_flow_style=flow), "x").data == data

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
@@ -73,6 +73,7 @@ def test_a_key_is_the_digest_of_its_documented_json() -> None:
     assert made.key == hashlib.sha256(text.encode()).hexdigest()
 
 
+@settings(deadline=None)
 @given(parameters=PARAMETERS, other=PARAMETERS)
 def test_only_other_parameters_give_another_key(
     parameters: dict[str, object], other: dict[str, object]
@@ -86,6 +87,7 @@ def test_only_other_parameters_give_another_key(
     assert of(parameters) != of(other)
 
 
+@settings(deadline=None)
 @given(data=st.binary(min_size=1, max_size=50), at=st.integers(0, 49), bit=st.integers(0, 7))
 def test_any_changed_bit_of_an_input_changes_the_key(
     data: bytes, at: int, bit: int, tmp_path_factory: pytest.TempPathFactory

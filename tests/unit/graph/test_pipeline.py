@@ -3,7 +3,7 @@
 from graphlib import CycleError
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odflow.graph.pipeline import Reference, ancestors, ordered
@@ -23,6 +23,7 @@ def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
     }
 
 
+@settings(deadline=None)
 @given(edges=graphs())
 def test_each_comes_after_those_that_it_reads_from(edges: dict[str, list[str]]) -> None:
     order = ordered(edges)
@@ -30,6 +31,7 @@ def test_each_comes_after_those_that_it_reads_from(edges: dict[str, list[str]]) 
     assert all(order.index(before) < order.index(name) for name in edges for before in edges[name])
 
 
+@settings(deadline=None)
 @given(edges=graphs())
 def test_a_file_that_is_in_order_stays_so(edges: dict[str, list[str]]) -> None:
     in_order = {name: edges[name] for name in sorted(edges)}
@@ -42,6 +44,7 @@ def test_a_circle_is_named() -> None:
     assert set(raised.value.args[1]) == {"b", "c", "d"}
 
 
+@settings(deadline=None)
 @given(edges=graphs())
 def test_ancestors_are_what_a_closure_gives(edges: dict[str, list[str]]) -> None:
     for name, before in edges.items():
