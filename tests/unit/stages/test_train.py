@@ -1,0 +1,93 @@
+"""What train refuses before it trains; the training itself is tested in training/ and by the quickstart."""
+
+import subprocess
+import sys
+
+import pytest
+
+from odflow.errors import ConfigError, InputError
+from odflow.graph.execute import run_alone
+from odflow.stages.train import Train, record_files
+
+
+@pytest.fixture
+def inputs(project, tmp_path):
+    records = tmp_path / "train.record"
+    records.write_bytes(b"")
+    config = tmp_path / "pipeline.config"
+    config.write_text((project / "pipelines/bccd.config").read_text())
+    return {
+        "config": config,
+        "label_map": project / "label_maps/bccd.pbtxt",
+        "train_records": records,
+        "valid_records": records,
+    }
+
+
+def refuse(inputs, out, kind=ConfigError):
+    with pytest.raises(kind) as error:
+        run_alone(Train(**inputs), out)
+    assert not any(path for path in out.rglob("*") if path.is_file())
+    return str(error.value)
+
+
+def test_a_label_map_that_does_not_fit_the_config_is_told_with_the_number_to_write(inputs, tmp_path):
+    label_map = tmp_path / "two.pbtxt"
+    label_map.write_text("item { id: 1 name: 'a' } item { id: 2 name: 'b' }")
+    message = refuse(inputs | {"label_map": label_map}, tmp_path / "out")
+    assert "num_classes is 3" in message
+    assert "Set num_classes: 2" in message
+    assert "two.pbtxt" in message
+
+
+def test_every_unfilled_placeholder_is_listed_with_what_fills_it(inputs, tmp_path, project):
+    config = inputs["config"]
+    config.write_text((project / "pipelines/quickstart.config").read_text())
+    message = refuse(inputs | {"label_map": project / "label_maps/solids.pbtxt"}, tmp_path / "out")
+    assert message.count("PATH_TO_BE_CONFIGURED") == 1
+    assert "train_config.fine_tune_checkpoint is PATH_TO_BE_CONFIGURED. Give the stage" in message
+
+
+def test_placeholders_that_an_input_fills_are_no_error(inputs):
+    config = Train(**inputs | {"num_steps": 7, "batch_size": 2})._filled_config()
+    assert config.train_config.num_steps == 7
+    assert config.train_config.batch_size == 2
+    assert list(config.train_input_reader.tf_record_input_reader.input_path) == ["train.record"]
+    assert config.eval_input_reader[0].label_map_path == "bccd.pbtxt"
+
+
+def test_without_valid_records_the_trained_config_has_no_eval_input(inputs):
+    del inputs["valid_records"]
+    assert not Train(**inputs)._filled_config().eval_input_reader
+
+
+def test_a_misspelt_field_is_told_with_line_and_nearest(inputs, tmp_path):
+    text = inputs["config"].read_text().replace("num_classes", "num_clases")
+    inputs["config"].write_text(text)
+    message = refuse(inputs, tmp_path / "out")
+    assert 'Did you mean "num_classes"' in message
+    assert "pipeline.config:" in message
+
+
+def test_an_empty_folder_of_records_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no record is in this folder"):
+        record_files(tmp_path)
+
+
+def test_records_of_a_folder_come_sorted(tmp_path):
+    for name in ("b-00001", "b-00000"):
+        (tmp_path / name).write_bytes(b"")
+    assert [file[-7:] for file in record_files(tmp_path)] == ["b-00000", "b-00001"]
+
+
+def test_refusing_needs_no_tensorflow(inputs, tmp_path):
+    """A wrong config is told at once, not after seconds of imports."""
+    text = inputs["config"].read_text().replace("num_classes: 3", "num_classes: 4")
+    inputs["config"].write_text(text)
+    flags = [f"--{name.replace('_', '-')}={path}" for name, path in inputs.items()]
+    code = (
+        "import sys; from odflow.cli import main; "
+        f"code = main(['train', *{flags!r}, '--out', {str(tmp_path / 'out')!r}]); "
+        "assert code == 2, code; assert 'tensorflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
