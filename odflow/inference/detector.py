@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _FROZEN_GRAPH = "frozen_inference_graph.pb"
 _LABEL_MAP = "label_map.pbtxt"
 _SAVED_MODEL = "saved_model"
+_PREAMBLES = ("Graph execution error:", "Detected at node", "Node: ")
 _WANTED = (
     "Give a frozen graph (.pb), a SavedModel folder, an exported folder or a TFLite file with detections."
 )
@@ -111,8 +112,9 @@ def model_label_map(model: Path, given: Path | None) -> LabelMap:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of a framework's message, which may have dozens; without its full stop."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")
+    """The line of a framework's message that says what is wrong; it may have dozens around it."""
+    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith(_PREAMBLES)]
+    return (lines or [type(error).__name__])[0].strip()[:200].rstrip(".")
 
 
 def _load_folder(folder: Path) -> Detector:

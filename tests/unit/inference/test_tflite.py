@@ -1,0 +1,60 @@
+"""TFLite detectors: the resize, and the quantized twin of the frozen graph."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from odflow.errors import InputError
+from odflow.formats.images import read_image
+from odflow.inference.detector import load_detector
+from odflow.inference.tflite import resize
+from odflow.ops.boxes import iou
+
+SIDE = st.integers(1, 40)
+
+
+@settings(max_examples=50, deadline=None)
+@given(SIDE, SIDE, SIDE, SIDE, st.integers(0, 2**32 - 1))
+def test_resize_is_that_of_tensorflow_1(old_height, old_width, height, width, seed):
+    import tensorflow as tf
+
+    image = np.random.default_rng(seed).integers(0, 256, (old_height, old_width, 3), np.uint8)
+    wanted = tf.compat.v1.image.resize_bilinear(image[None].astype(np.float32), (height, width))[0]
+    np.testing.assert_allclose(resize(image, height, width), wanted, atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def pair(shared: Path):
+    folder = shared / "models/ssd_mobilenet_v1_coco"
+    quantized = load_detector(folder / "ssd_mobilenet_v1_coco_quant.tflite")
+    return quantized, load_detector(folder / "frozen_inference_graph.pb")
+
+
+def test_the_quantized_file_sees_what_the_graph_of_its_weights_sees(pair, shared):
+    quantized, frozen = pair
+    paths = sorted((shared / "data/coco128/images/val2017").glob("*.jpg"))[:12]
+    found = matched = 0
+    for path in paths:
+        image = read_image(path)
+        wanted, given = frozen.detect(image).best(0.6), quantized.detect(image)
+        same = wanted.classes[:, None] == given.classes[None, :]
+        overlap = iou(wanted.boxes_yxyx, given.boxes_yxyx) * same
+        close = np.abs(wanted.scores[:, None] - given.scores[None, :]) < 0.15
+        found += len(wanted.scores)
+        matched += int(((overlap > 0.7) & close).any(axis=1).sum())
+    assert found > 30
+    assert matched >= 0.9 * found
+
+
+def test_a_model_without_detections(tmp_path):
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.run = tf.function(lambda image: image + 1.0, [tf.TensorSpec([1, 8, 8, 3])])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([module.run.get_concrete_function()], module)
+    (tmp_path / "plain.tflite").write_bytes(converter.convert())
+    with pytest.raises(InputError, match="does not end in TFLite_Detection_PostProcess"):
+        load_detector(tmp_path / "plain.tflite")
