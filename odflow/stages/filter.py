@@ -72,13 +72,18 @@ class Filter(Stage):
     )
 
     kept: OutputFile = output("detections.csv", "the boxes that every rule left, in their order")
+    kept_label_map: OutputFile = output(
+        "label_map.pbtxt",
+        "the classes that may be left, ids from 1: in the order of classes, else of the label map, else by name",
+    )
 
     def run(self, job: Job) -> None:
         """Apply the rules and say what each dropped."""
         from odflow.formats.detections import read_detections, write_detections
 
         boxes = read_detections(self.detections)
-        self._check_classes(job.name, set(boxes["class"]))
+        found = set(boxes["class"])
+        self._check_classes(job.name, found)
         if self.rename:
             renamed = boxes["class"].isin(list(self.rename)).sum()
             boxes["class"] = [self.rename.get(name, name) for name in boxes["class"]]
@@ -90,6 +95,7 @@ class Filter(Stage):
             boxes = boxes[keeps(boxes, limit)]
             job.say(f"{name}: {before - len(boxes)} of {before} boxes dropped")
         write_detections(boxes, self.kept)
+        self._write_label_map(found)
         images, classes = boxes["filename"].nunique(), boxes["class"].nunique()
         job.say(f"kept {len(boxes)} boxes of {classes} classes in {images} images")
 
@@ -115,6 +121,18 @@ class Filter(Stage):
 
         unit = boxes[["width", "height"]].to_numpy("float64").T if self.size_unit == "share" else 1.0
         return np.stack(sides(boxes[_BOX].to_numpy())) / unit
+
+    def _write_label_map(self, found: set[str]) -> None:
+        """Write the label map for training on what is left."""
+        from odflow.formats.label_map import Label, LabelMap, read_label_map
+
+        known = sorted(found)
+        if self.label_map is not None:
+            known = list(read_label_map(self.label_map).names.values())
+        after = [self.rename.get(name, name) for name in known]
+        names = [name for name in dict.fromkeys(self.classes or after) if name not in self.drop_classes]
+        label_map = LabelMap(tuple(Label(i, name) for i, name in enumerate(names, 1)))
+        self.kept_label_map.write_text(label_map.to_text(), encoding="utf-8")
 
     def _check_classes(self, stage: str, found: set[str]) -> None:
         """Refuse every class that neither the label map nor the table knows."""

@@ -4,6 +4,7 @@ import pytest
 
 from odflow.errors import ConfigError, TableError
 from odflow.formats.detections import COLUMNS, read_detections
+from odflow.formats.label_map import read_label_map
 from odflow.graph.execute import run_alone
 from odflow.stages.filter import Filter
 
@@ -155,3 +156,29 @@ def test_every_rule_at_once_keeps_what_applying_them_in_turn_keeps(keep):
         rows = in_turn[COLUMNS].to_csv(index=False, header=False)
     assert len(together) > 10
     pd.testing.assert_frame_equal(together[COLUMNS], in_turn[COLUMNS])
+
+
+def labels_left(tmp_path):
+    return read_label_map(tmp_path / "out/label_map.pbtxt").names
+
+
+def test_the_label_map_that_is_left_follows_the_classes_asked_for(keep, tmp_path):
+    keep(classes=["dog", "person"])
+    assert labels_left(tmp_path) == {1: "dog", 2: "person"}
+
+
+def test_the_label_map_that_is_left_follows_the_one_given_renamed_and_without_what_was_dropped(
+    keep, tmp_path
+):
+    text = "".join(
+        f"item {{ id: {i} name: '{name}' }}\n"
+        for i, name in [(3, "person"), (7, "car"), (9, "motorbike"), (12, "dog"), (90, "cat")]
+    )
+    (tmp_path / "given.pbtxt").write_text(text)
+    keep(label_map=tmp_path / "given.pbtxt", rename={"motorbike": "car"}, drop_classes=["dog"])
+    assert labels_left(tmp_path) == {1: "person", 2: "car", 3: "cat"}
+
+
+def test_without_a_label_map_the_one_that_is_left_has_the_names_of_the_table(keep, tmp_path):
+    keep()
+    assert labels_left(tmp_path) == {1: "car", 2: "dog", 3: "motorbike", 4: "person"}
