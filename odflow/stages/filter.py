@@ -74,7 +74,7 @@ class Filter(Stage):
     kept: OutputFile = output("detections.csv", "the boxes that every rule left, in their order")
     kept_label_map: OutputFile = output(
         "label_map.pbtxt",
-        "the classes that may be left, ids from 1: in the order of classes, else of the label map, else by name",
+        "the classes that may be left, ids from 1, in the order of classes, else of label_map, else by name",
     )
 
     def run(self, job: Job) -> None:
