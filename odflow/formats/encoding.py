@@ -46,7 +46,7 @@ def read_encoded(path: Path) -> EncodedImage:
     with open_image(path, data) as image:
         form = str(image.format)
         header = image.fp.tell() if image.fp else 0  # an end marker inside it ends a thumbnail
-        whole = form in _ENDS and data.find(_ENDS[form], header) > 0
+        whole = form in _ENDS and data.rfind(_ENDS[form], header) > 0
         if form != "JPEG" or not whole:
             image.load()
         if whole and image.mode != "CMYK" and orientation(image) == 1:

@@ -7,7 +7,7 @@ map's entry, which has key = 1 and value = 2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _BYTES, _FLOAT, _INT64 = 1, 2, 3
 _VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
 _BITS64 = (1 << 64) - 1
+_LARGE = 4096
 
 
 def encode_example(features: Mapping[str, Value]) -> bytes:
@@ -35,12 +36,17 @@ def encode_example(features: Mapping[str, Value]) -> bytes:
     Raises:
         TypeError: a value of another kind.
     """
-    entries: list[bytes] = []
-    for name in sorted(features, key=str.encode):
-        feature = _feature(name, features[name])
-        key = _key(name)
-        entries += (b"\x0a", _varint(len(key) + _length(feature)), key, *feature)
-    return b"".join((b"\x0a", _varint(_length(entries)), *entries))
+    return b"".join(example_pieces(features))
+
+
+def example_pieces(features: Mapping[str, Value]) -> list[bytes]:
+    """Write an Example as `encode_example` does, without the cost of copying images.
+
+    Returns:
+        The message in pieces, for `write_records`; the items of a large feature are pieces themselves.
+    """
+    entries = [piece for name in sorted(features) for piece in _entry(name, features[name])]
+    return [b"\x0a" + _varint(_length(entries)), *entries]
 
 
 def decode_example(data: bytes) -> dict[str, Value]:
@@ -59,45 +65,42 @@ def decode_example(data: bytes) -> dict[str, Value]:
         raise InputError(f"not a tf.train.Example ({error}).") from None
 
 
+def _entry(name: str, value: Value) -> list[bytes]:
+    """One entry of the map."""
+    kind, content = _content(name, value)
+    size, key = _length(content), _key(name)
+    inner = bytes((kind << 3 | _DELIMITED,)) + _varint(size)
+    outer = b"\x12" + _varint(len(inner) + size)
+    head = b"".join((b"\x0a", _varint(len(key) + len(outer) + len(inner) + size), key, outer, inner))
+    return [head, *content] if size >= _LARGE else [b"".join((head, *content))]
+
+
 @lru_cache(maxsize=256)
 def _key(name: str) -> bytes:
     return _field(1, name.encode())
 
 
-def _feature(name: str, value: Value) -> list[bytes]:
-    """A Feature as field 2 of a map's entry, in pieces (images are large: joined once)."""
-    kind, content = _content(name, value)
-    size = _length(content)
-    inner = bytes((kind << 3 | _DELIMITED,)) + _varint(size)
-    return [b"\x12", _varint(len(inner) + size), inner, *content]
-
-
 def _content(name: str, value: Value) -> tuple[int, list[bytes]]:
     if isinstance(value, list):
         return _BYTES, [part for item in value for part in (b"\x0a", _varint(len(item)), item)]
-    kind = getattr(value, "dtype", None)
-    if kind == "float32":
-        packed = value.astype("<f4", copy=False).tobytes()
-        return _FLOAT, [_field(1, packed)] if packed else []
-    if kind == "int64":
-        packed = b"".join(map(_varint, value.tolist()))
-        return _INT64, [_field(1, packed)] if packed else []
-    raise TypeError(
-        f"{name}: found {kind or type(value).__name__}, wanted a list of bytes, float32 or int64."
-    )
+    kind = value.dtype.str if hasattr(value, "dtype") else type(value).__name__
+    if kind == "<f4":
+        return _FLOAT, [_field(1, value.tobytes())] if len(value) else []
+    if kind == "<i8":
+        return _INT64, [_field(1, b"".join(map(_varint, value.tolist())))] if len(value) else []
+    raise TypeError(f"{name}: found {kind}, wanted a list of bytes, float32 (<f4) or int64 (<i8).")
+
+
+def _length(pieces: list[bytes]) -> int:
+    return sum(map(len, pieces))
 
 
 def _field(number: int, content: bytes) -> bytes:
     return bytes((number << 3 | _DELIMITED,)) + _varint(len(content)) + content
 
 
-def _length(parts: Iterable[bytes]) -> int:
-    return sum(map(len, parts))
-
-
+@lru_cache(maxsize=4096)  # lengths and labels are few
 def _varint(value: int) -> bytes:
-    if 0 <= value < 128:
-        return bytes((value,))
     value &= _BITS64  # negative numbers are written in two's complement
     out = bytearray()
     while value > 127:

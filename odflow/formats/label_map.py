@@ -112,8 +112,8 @@ def _refuse_twice(path: Path, line: int, label: Label, lines: dict[int | str, in
     for what, value in (("id", label.id), ("name", label.name)):
         if value in lines:
             raise ConfigError(
-                f'{path}:{line}: {what} {value} ("{label.name}") is taken by the item of line {lines[value]}. '
-                f"Give each class its own {what}."
+                f'{path}:{line}: {what} {value} ("{label.name}") is taken by the item of line '
+                f"{lines[value]}. Give each class its own {what}."
             )
         lines[value] = line
 

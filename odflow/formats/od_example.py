@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from odflow.errors import TableError
 from odflow.formats.encoding import EncodedImage
-from odflow.formats.example import encode_example
+from odflow.formats.example import example_pieces
 from odflow.ops.boxes import to_normalized
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ def _numbers(table: pd.DataFrame, column: str, kind: str) -> NDArray[Any]:
     return numbers.astype(kind)
 
 
-def encode_detection_example(name: str, image: EncodedImage, boxes: Boxes) -> bytes:
-    """Write the example of one image.
+def detection_example(name: str, image: EncodedImage, boxes: Boxes) -> list[bytes]:
+    """Write the example of one image, in pieces for `write_records`.
 
     Args:
         name: its file name, as the table has it; also its source_id.
@@ -125,4 +125,4 @@ def encode_detection_example(name: str, image: EncodedImage, boxes: Boxes) -> by
         "image/object/class/label": boxes.labels,
     }
     features |= {f"image/object/{extra}": values for extra, values in boxes.extras.items()}
-    return encode_example(features)
+    return example_pieces(features)

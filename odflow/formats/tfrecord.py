@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import google_crc32c
 
 from odflow.errors import InputError
 
-_HEAD = struct.Struct("<QI")
 _LENGTH = struct.Struct("<Q")
 _SUM = struct.Struct("<I")
+_HEAD = struct.Struct("<QI")
+_PIECE = 1 << 16  # small enough that the memory is used again, record after record
 
 
 def shard_name(name: str, index: int, count: int) -> str:
@@ -29,12 +30,12 @@ def shard_name(name: str, index: int, count: int) -> str:
     return name if count == 1 else f"{name}-{index:05d}-of-{count:05d}"
 
 
-def write_records(path: Path, payloads: Iterable[bytes]) -> int:
+def write_records(path: Path, payloads: Iterable[bytes | Sequence[bytes]]) -> int:
     """Write a TFRecord file.
 
     Args:
         path: the file; replaced when it is there.
-        payloads: the records, taken one at a time.
+        payloads: the records, taken one at a time, each whole or in pieces.
 
     Returns:
         How many there were.
@@ -42,10 +43,11 @@ def write_records(path: Path, payloads: Iterable[bytes]) -> int:
     count = 0
     with Path(path).open("wb") as file:
         for payload in payloads:
-            length = _LENGTH.pack(len(payload))
-            file.write(length + _SUM.pack(_masked_crc(length)))
-            file.write(payload)
-            file.write(_SUM.pack(_masked_crc(payload)))
+            pieces = (payload,) if isinstance(payload, bytes) else payload
+            length = _LENGTH.pack(sum(map(len, pieces)))
+            file.write(length + _masked_crc((length,)))
+            file.writelines(pieces)
+            file.write(_masked_crc(pieces))
             count += 1
     return count
 
@@ -57,32 +59,49 @@ def read_records(path: Path) -> Iterator[bytes]:
         InputError: no such file, a record that is cut off, a sum that does not fit. The
             message names file and byte offset of the record.
     """
+    return map(b"".join, _pieces(path))
+
+
+def count_records(path: Path) -> int:
+    """Count the records of a TFRecord file, every sum verified, in little memory.
+
+    Raises:
+        InputError: as `read_records`.
+    """
+    return sum(1 for _ in _pieces(path))
+
+
+def _pieces(path: Path) -> Iterator[list[bytes]]:
+    """Every record in pieces."""
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file. Give a TFRecord file.")
     with Path(path).open("rb") as file:
-        end = os.fstat(file.fileno()).st_size
+        left = os.fstat(file.fileno()).st_size
         at = 0
-        while at < end:
-            payload = _read_one(file.read, f"{path}: byte {at}", end - at)
-            yield payload
-            at += _HEAD.size + len(payload) + _SUM.size
+        while left:
+            pieces = _read_one(file.read, f"{path}: byte {at}", left)
+            yield pieces
+            size = _HEAD.size + sum(map(len, pieces)) + _SUM.size
+            at, left = at + size, left - size
 
 
-def _read_one(read: Callable[[int], bytes], place: str, left: int) -> bytes:
+def _read_one(read: Callable[[int], bytes], place: str, left: int) -> list[bytes]:
     head = read(_HEAD.size)
     if len(head) < _HEAD.size:
         raise InputError(f"{place}: the file is cut off inside a record. Write it anew.")
-    length, length_crc = _HEAD.unpack(head)
-    if _masked_crc(head[: _LENGTH.size]) != length_crc:
+    (length,) = _LENGTH.unpack_from(head)
+    if _masked_crc((head[: _LENGTH.size],)) != head[_LENGTH.size :]:
         raise InputError(f"{place}: the checksum of the length does not fit: no TFRecord file, or damaged.")
     if length > left - _HEAD.size - _SUM.size:
         raise InputError(f"{place}: the file is cut off inside a record of {length} bytes. Write it anew.")
-    payload = read(length)
-    if _SUM.pack(_masked_crc(payload)) != read(_SUM.size):
+    pieces = [read(min(_PIECE, length - start)) for start in range(0, length, _PIECE)]
+    if _masked_crc(pieces) != read(_SUM.size):
         raise InputError(f"{place}: the checksum of the record does not fit: the file is damaged.")
-    return payload
+    return pieces
 
 
-def _masked_crc(data: bytes) -> int:
-    crc: int = google_crc32c.value(data)
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+def _masked_crc(pieces: Iterable[bytes]) -> bytes:
+    crc = 0
+    for piece in pieces:
+        crc = google_crc32c.extend(crc, piece)
+    return _SUM.pack(((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)

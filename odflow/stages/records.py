@@ -123,16 +123,16 @@ class ImageTask:
     boxes: Boxes
 
 
-def make_example(task: ImageTask) -> bytes | ImageError:
+def make_example(task: ImageTask) -> list[bytes] | ImageError:
     """Make the example of one image; an image that cannot be read gives its error back."""
     from odflow.formats.encoding import read_encoded
-    from odflow.formats.od_example import encode_detection_example
+    from odflow.formats.od_example import detection_example
 
     try:
         image = read_encoded(task.path)
     except ImageError as error:
         return error
-    return encode_detection_example(task.name, image, task.boxes)
+    return detection_example(task.name, image, task.boxes)
 
 
 @dataclass
@@ -141,7 +141,7 @@ class _Tally:
 
     unreadable: dict[str, ImageError] = field(default_factory=dict)
 
-    def whole(self, made: Iterable[tuple[str, bytes | ImageError]]) -> Iterator[bytes]:
+    def whole(self, made: Iterable[tuple[str, list[bytes] | ImageError]]) -> Iterator[list[bytes]]:
         for name, result in made:
             if isinstance(result, ImageError):
                 self.unreadable[name] = result
@@ -161,13 +161,13 @@ class _Tally:
         job.say(f"{len(self.unreadable)} images skipped that cannot be read: {shown}{more}")
 
 
-def _write_checked(path: Path, examples: Iterable[bytes]) -> None:
+def _write_checked(path: Path, examples: Iterable[list[bytes]]) -> None:
     """Write a file of records, and see that it holds what was written."""
-    from odflow.formats.tfrecord import read_records, write_records
+    from odflow.formats.tfrecord import count_records, write_records
 
     written = write_records(path, examples)
     try:
-        found = sum(1 for _ in read_records(path))
+        found = count_records(path)
     except InputError as error:
         raise StageError(f"{path.name} does not read back: {error} Check the disk.") from None
     if found != written:

@@ -186,8 +186,8 @@ def test_no_image_at_all_is_refused(given, tmp_path):
 
 
 def test_a_file_that_reads_back_otherwise_is_not_published(given, tmp_path, monkeypatch):
-    sums = iter(range(1000))
-    monkeypatch.setattr("odflow.formats.tfrecord._masked_crc", lambda data: next(sums))
+    sums = (number.to_bytes(4, "little") for number in range(1000))
+    monkeypatch.setattr("odflow.formats.tfrecord._masked_crc", lambda pieces: next(sums))
     with pytest.raises(StageError, match=r"data\.record does not read back: .*checksum"):
         run_alone(Records(**given), tmp_path / "out")
     assert not (tmp_path / "out/records").exists()
