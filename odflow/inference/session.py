@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,17 +49,27 @@ class SessionDetector:
             place: what messages call the model.
         """
         self._place = place
+        self._first = Lock()
+        self._optimized = False
         self._failure = import_tensorflow().errors.OpError
         self._run = session.make_callable([outputs[name] for name in tensor_names.OUTPUTS], [image])
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
         """Find objects; see `Detector.detect`."""
         try:
-            boxes, scores, classes, count = self._run(image[np.newaxis])
+            boxes, scores, classes, count = self._outputs(image[np.newaxis])
         except self._failure as error:
             raise StageError(f"{self._place}: the model failed ({first_line(error)}).") from None
         number = int(count[0])
         return Detections.by_score(boxes[0][:number], scores[0][:number], classes[0][:number])
+
+    def _outputs(self, images: NDArray[np.uint8]) -> Any:
+        if self._optimized:
+            return self._run(images)
+        with self._first:  # threads that begin together would each optimize the graph for itself
+            outputs = self._run(images)
+            self._optimized = True
+            return outputs
 
 
 def check_image(tensor: Any, place: str) -> None:

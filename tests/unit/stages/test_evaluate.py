@@ -1,0 +1,160 @@
+"""The stage `evaluate`, on a tiny model and on the real one."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+from odflow.errors import InputError
+from odflow.formats.detections import read_detections, write_detections
+from odflow.formats.images import find_images
+from odflow.formats.yolo import read_yolo, read_yolo_names
+from odflow.graph.execute import run_alone
+from odflow.ops.metrics import AP50, AR100, MAP
+from odflow.stages.evaluate import Evaluate
+from odflow.stages.records import Records
+
+CLASS = "DetectionBoxes_PerformanceByCategory/mAP@.50IOU"
+
+
+@pytest.fixture
+def images(tmp_path, bright_image) -> Path:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    Image.fromarray(bright_image(90, 120, (9, 10, 80, 110))).save(folder / "a.png")
+    Image.fromarray(bright_image(60, 60, (1, 1, 59, 59), red=False)).save(folder / "b.png")
+    return folder
+
+
+def table(path: Path, rows) -> Path:
+    columns = ["filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax", "is_crowd"]
+    pd.DataFrame([(*row, 0)[: len(columns)] for row in rows], columns=columns).to_csv(path, index=False)
+    return path
+
+
+RIGHT = [("a.png", 120, 90, "red", 10, 9, 110, 80), ("b.png", 60, 60, "green", 1, 1, 59, 59)]
+
+
+def evaluate(out: Path, **fields):
+    job = run_alone(Evaluate(**fields), out)
+    return job, json.loads((out / "metrics.json").read_text())
+
+
+def test_a_perfect_model(bright_model, images, tmp_path):
+    annotations = table(tmp_path / "truth.csv", RIGHT)
+    job, metrics = evaluate(
+        tmp_path / "out", model=bright_model.folder, images=images, annotations=annotations
+    )
+    assert [metrics[name] for name in (MAP, AP50, AR100)] == pytest.approx([1, 1, 1])
+    assert list(metrics) == sorted(metrics)
+    assert job.said == [
+        "mAP 1.0000, AP50 1.0000, AR@100 1.0000 on 2 images with 2 objects",
+        "AP50 per class: red 1.000, green 1.000",
+    ]
+    found = read_detections(tmp_path / "out/detections.csv")
+    assert found["class"].tolist() == ["red", "N/A", "green", "N/A"]
+
+
+def test_a_miss_a_false_alarm_and_a_crowd(bright_model, images, tmp_path):
+    wrong = [("a.png", 120, 90, "red", 0, 0, 20, 20), ("a.png", 120, 90, "red", 10, 9, 110, 80, 1), RIGHT[1]]
+    annotations = table(tmp_path / "truth.csv", wrong)
+    _, metrics = evaluate(tmp_path / "out", model=bright_model.folder, images=images, annotations=annotations)
+    assert metrics[f"{CLASS}/red"] == 0
+    assert metrics[f"{CLASS}/green"] == pytest.approx(1)
+    assert metrics[AP50] == pytest.approx(0.5)
+
+
+def test_an_image_without_boxes_counts(bright_model, images, tmp_path):
+    annotations = table(tmp_path / "truth.csv", RIGHT[:1])
+    job, metrics = evaluate(
+        tmp_path / "out", model=bright_model.folder, images=images, annotations=annotations
+    )
+    assert "on 2 images with 1 objects" in job.said[0]
+    assert metrics[f"{CLASS}/green"] is None  # no ground truth
+
+
+def test_records_give_the_same_as_the_table(bright_model, images, tmp_path):
+    moved = [("a.png", 120, 90, "red", 14, 9, 110, 77), RIGHT[1]]
+    annotations = table(tmp_path / "truth.csv", moved)
+    for shards in (1, 2):
+        made = Records(detections=annotations, images=images, label_map=bright_model.label_map, shards=shards)
+        run_alone(made, tmp_path / f"records{shards}")
+    model = bright_model.folder
+    _, wanted = evaluate(tmp_path / "one", model=model, images=images, annotations=annotations)
+    assert 0 < wanted[MAP] < 1
+    for records in ("records1/records", "records2/records", "records1/records/data.record"):
+        _, metrics = evaluate(tmp_path / "two", model=model, records=tmp_path / records)
+        assert metrics == pytest.approx(wanted)
+        assert (tmp_path / "one/detections.csv").read_bytes() == (
+            tmp_path / "two/detections.csv"
+        ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([("a.png", 120, 90, "rad", 1, 1, 2, 2)], 'a.png has class "rad".*2 classes.*Did you mean "red"'),
+        ([("c.png", 120, 90, "red", 1, 1, 2, 2)], "has boxes of c.png, which is not among the images"),
+        ([], "holds no box"),
+    ],
+)
+def test_ground_truth_that_does_not_fit(bright_model, images, tmp_path, rows, says):
+    annotations = table(tmp_path / "truth.csv", rows)
+    with pytest.raises(InputError, match=says):
+        evaluate(tmp_path / "out", model=bright_model.folder, images=images, annotations=annotations)
+    assert not (tmp_path / "out/metrics.json").exists()
+
+
+def test_an_unreadable_image_ends_it(bright_model, images, tmp_path):
+    (images / "b.png").write_bytes((images / "b.png").read_bytes()[:60])
+    annotations = table(tmp_path / "truth.csv", RIGHT)
+    with pytest.raises(InputError, match=r"b\.png: .*Metrics need every image"):
+        evaluate(tmp_path / "out", model=bright_model.folder, images=images, annotations=annotations)
+
+
+def test_a_label_map_of_another_model_is_remarked(bright_model, images, tmp_path, caplog):
+    annotations = table(tmp_path / "truth.csv", RIGHT)
+    evaluate(tmp_path / "out", model=bright_model.folder, images=images, annotations=annotations)
+    assert "2 detections have class ids that the label map lacks" in caplog.text
+
+
+def test_damaged_records(bright_model, images, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no file of records"):
+        evaluate(tmp_path / "out", model=bright_model.folder, records=tmp_path / "empty")
+    (tmp_path / "no.record").write_bytes(b"no records at all, but bytes")
+    with pytest.raises(InputError, match=r"no\.record: byte 0"):
+        evaluate(tmp_path / "out", model=bright_model.folder, records=tmp_path / "no.record")
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"records": "a", "images": "b", "annotations": "c"}, {"images": "b"}, {"annotations": "c"}]
+)
+def test_either_records_or_images_with_annotations(fields):
+    with pytest.raises(ValidationError, match="give either records, or images together with annotations"):
+        Evaluate(model="model", **fields)
+
+
+@pytest.mark.slow
+def test_the_real_model_on_val2017(shared, tmp_path):
+    data, folder = shared / "data/coco128", shared / "models/ssd_mobilenet_v1_coco"
+    images = data / "images/val2017"
+    names = read_yolo_names(data / "object_detection/config.yaml")
+    truth = read_yolo(data / "object_detection/labels/val2017", find_images(images), names)
+    write_detections(truth, tmp_path / "truth.csv")
+    _, metrics = evaluate(
+        tmp_path / "out",
+        model=folder / "frozen_inference_graph.pb",
+        label_map=folder / "mscoco_label_map.pbtxt",
+        images=images,
+        annotations=tmp_path / "truth.csv",
+    )
+    assert metrics[MAP] == pytest.approx(0.2543, abs=0.0005)
+    assert metrics[AP50] == pytest.approx(0.3989, abs=0.0005)
+    found = read_detections(tmp_path / "out/detections.csv")
+    assert (found.groupby("filename").size() <= 100).all()
+    assert np.all(found["score"] > 0)
