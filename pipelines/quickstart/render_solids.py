@@ -107,6 +107,7 @@ def main() -> None:
         for index in range(first, first + count):
             make_picture(index, settings, Path(scratch) / "render.png")
             print(f"{index - first + 1}/{count}", end="\r", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
     join_rows(settings.out)
 
 

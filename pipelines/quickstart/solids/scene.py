@@ -41,13 +41,18 @@ def build(settings: Settings, rng: random.Random) -> tuple[list[bpy.types.Object
     return add_solids(camera, settings, rng), ground
 
 
+def draw_direction(rng: random.Random, lowest: float, highest: float) -> Vector:
+    """Return a unit vector that points anywhere around, `lowest` to `highest` degrees up."""
+    turn, rise = rng.uniform(0, math.tau), math.radians(rng.uniform(lowest, highest))
+    return Vector((math.cos(turn) * math.cos(rise), math.sin(turn) * math.cos(rise), math.sin(rise)))
+
+
 def add_camera(rng: random.Random) -> bpy.types.Object:
     """Aim a camera at about the origin, from high enough that no horizon shows."""
     camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
     camera.data.sensor_width = SENSOR_MM
     camera.data.lens = rng.uniform(38, 55)
-    turn, rise = rng.uniform(0, math.tau), math.radians(rng.uniform(27, 60))
-    towards = Vector((math.cos(turn) * math.cos(rise), math.sin(turn) * math.cos(rise), math.sin(rise)))
+    towards = draw_direction(rng, 27, 60)
     look = (-towards).to_track_quat("-Z", "Y")
     look = look @ Quaternion((0, 0, 1), math.radians(rng.uniform(-6, 6)))
     place = towards * rng.uniform(6.5, 9.0) * camera.data.lens / 45
@@ -68,8 +73,7 @@ def add_light(rng: random.Random) -> None:
     kind = rng.choices(("SUN", "AREA"), (65, 35))[0]
     lamp = bpy.data.lights.new("lamp", kind)
     lamp.color = hsv(rng.choice((0.09, 0.12, 0.6)), rng.uniform(0, 0.25), 1.0)[:3]
-    turn, rise = rng.uniform(0, math.tau), math.radians(rng.uniform(32, 75))
-    towards = Vector((math.cos(turn) * math.cos(rise), math.sin(turn) * math.cos(rise), math.sin(rise)))
+    towards = draw_direction(rng, 32, 75)
     if kind == "SUN":
         lamp.energy, lamp.angle = rng.uniform(2.0, 3.6), math.radians(rng.uniform(1, 10))
     else:
