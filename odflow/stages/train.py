@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -33,8 +35,8 @@ class Train(Stage):
     )
     fine_tune_checkpoint: InputPath | None = Field(
         None,
-        description="weights to start from: an exported or trained folder, a folder of checkpoints; "
-        "stands in for the config's own fine_tune_checkpoint",
+        description="weights to start from: an exported or trained folder, a folder of checkpoints, "
+        "or a checkpoint's .index file; the config's own fine_tune_checkpoint if left out",
     )
     num_steps: int | None = Field(None, ge=1, description="steps; the config's if left out")
     batch_size: int | None = Field(None, ge=1, description="images a step; the config's if left out")
@@ -44,6 +46,15 @@ class Train(Stage):
         "trained",
         "checkpoint/, pipeline.config, label_map.pbtxt, translation.json, tensorboard/",
     )
+
+    def also_reads(self) -> Iterable[Path]:
+        """The files of a checkpoint that the config, or an index file, names."""
+        start = self.fine_tune_checkpoint
+        if start is None:
+            from odflow.odapi.pipeline_config import read_pipeline_config
+
+            start = _own_checkpoint(read_pipeline_config(self.config))
+        return checkpoint_files(start) if start else ()
 
     def run(self, job: Job) -> None:
         """Translate the config, train, and keep the weights with what explains them."""
@@ -59,7 +70,7 @@ class Train(Stage):
         files = record_files(self.train_records)
         self.trained.mkdir(exist_ok=True)
         _tell_coverage(job, config, coverage, self.trained / "translation.json")
-        loss = self._fit(job, settings, files)
+        loss = self._fit(job, settings, files, self.fine_tune_checkpoint or _own_checkpoint(config))
         (self.trained / "pipeline.config").write_text(pipeline_config_text(config), encoding="utf-8")
         (self.trained / "label_map.pbtxt").write_bytes(self.label_map.read_bytes())
         job.say(f"{settings.training.num_steps} steps, loss {loss:.3f}")
@@ -98,13 +109,13 @@ class Train(Stage):
             "train_config.batch_size": self.batch_size,
         }
 
-    def _fit(self, job: Job, settings: Any, files: list[str]) -> float:
+    def _fit(self, job: Job, settings: Any, files: list[str], start: Path | None) -> float:
         """Train with a bar that shows the loss; returns the last mean loss."""
         from odflow.training.fitting import Folders, fit
 
         folders = Folders(job.staging / "training", self.trained / "tensorboard", self.trained / "checkpoint")
         job.log.info("TensorBoard: tensorboard --logdir %s", folders.tensorboard)
-        steps = fit(settings, files, folders, self.fine_tune_checkpoint, self.checkpoint_steps)
+        steps = fit(settings, files, folders, start, self.checkpoint_steps)
         loss = 0.0
         bar = job.progress(steps, total=settings.training.num_steps, unit="step")
         for step, loss in bar:
@@ -132,6 +143,27 @@ def record_files(path: Path) -> list[str]:
             f"{path}: no record is in this folder; wanted: TFRecords, as the stage records writes."
         )
     return files
+
+
+def checkpoint_files(path: Path) -> list[Path]:
+    """The files of a checkpoint.
+
+    Args:
+        path: a folder, a checkpoint's prefix (``ckpt-300``) or its ``.index`` file.
+
+    Returns:
+        Those that are there, sorted.
+    """
+    if path.is_dir():
+        return sorted(one for one in path.rglob("*") if one.is_file())
+    prefix = path.with_suffix("") if path.suffix == ".index" else path
+    return sorted(prefix.parent.glob(f"{glob.escape(prefix.name)}.*"))
+
+
+def _own_checkpoint(config: Any) -> Path | None:
+    """What the config starts from; a placeholder is not a path, and is told of later."""
+    path = config.train_config.fine_tune_checkpoint
+    return Path(path) if path and "PATH_TO_BE_CONFIGURED" not in path else None
 
 
 def _remedy(path: str) -> str:

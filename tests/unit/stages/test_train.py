@@ -91,3 +91,19 @@ def test_refusing_needs_no_tensorflow(inputs, tmp_path):
         "assert code == 2, code; assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_files_of_a_checkpoint_count_as_read(inputs, tmp_path):
+    for name in ("ckpt-7.index", "ckpt-7.data-00000-of-00001", "ckpt-70.index", "other"):
+        (tmp_path / "start" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "start" / name).write_bytes(b"")
+    of_index = Train(**inputs, fine_tune_checkpoint=tmp_path / "start/ckpt-7.index").also_reads()
+    assert [path.name for path in of_index] == ["ckpt-7.data-00000-of-00001", "ckpt-7.index"]
+
+    prefix = tmp_path / "start/ckpt-7"
+    text = inputs["config"].read_text()
+    inputs["config"].write_text(
+        text.replace("train_config {", f'train_config {{ fine_tune_checkpoint: "{prefix}"')
+    )
+    assert Train(**inputs).also_reads() == list(of_index)
+    assert Train(**inputs | {"fine_tune_checkpoint": tmp_path / "x"}).also_reads() == []
