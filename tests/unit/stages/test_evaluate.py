@@ -25,7 +25,7 @@ CLASS = "DetectionBoxes_PerformanceByCategory/mAP@.50IOU"
 def images(tmp_path, bright_image) -> Path:
     folder = tmp_path / "images"
     folder.mkdir()
-    Image.fromarray(bright_image(90, 120, (9, 10, 80, 110))).save(folder / "a.png")
+    Image.fromarray(bright_image(90, 120, (9, 50, 80, 110))).save(folder / "a.png")
     Image.fromarray(bright_image(60, 60, (1, 1, 59, 59), red=False)).save(folder / "b.png")
     return folder
 
@@ -36,7 +36,7 @@ def table(path: Path, rows) -> Path:
     return path
 
 
-RIGHT = [("a.png", 120, 90, "red", 10, 9, 110, 80), ("b.png", 60, 60, "green", 1, 1, 59, 59)]
+RIGHT = [("a.png", 120, 90, "red", 50, 9, 110, 80), ("b.png", 60, 60, "green", 1, 1, 59, 59)]
 
 
 def evaluate(out: Path, **fields):
@@ -60,7 +60,7 @@ def test_a_perfect_model(bright_model, images, tmp_path):
 
 
 def test_a_miss_a_false_alarm_and_a_crowd(bright_model, images, tmp_path):
-    wrong = [("a.png", 120, 90, "red", 0, 0, 20, 20), ("a.png", 120, 90, "red", 10, 9, 110, 80, 1), RIGHT[1]]
+    wrong = [("a.png", 120, 90, "red", 0, 0, 20, 20), ("a.png", 120, 90, "red", 50, 9, 110, 80, 1), RIGHT[1]]
     annotations = table(tmp_path / "truth.csv", wrong)
     _, metrics = evaluate(tmp_path / "out", model=bright_model.folder, images=images, annotations=annotations)
     assert metrics[f"{CLASS}/red"] == 0
@@ -78,7 +78,7 @@ def test_an_image_without_boxes_counts(bright_model, images, tmp_path):
 
 
 def test_records_give_the_same_as_the_table(bright_model, images, tmp_path):
-    moved = [("a.png", 120, 90, "red", 14, 9, 110, 77), RIGHT[1]]
+    moved = [("a.png", 120, 90, "red", 54, 9, 110, 77), RIGHT[1]]
     annotations = table(tmp_path / "truth.csv", moved)
     for shards in (1, 2):
         made = Records(detections=annotations, images=images, label_map=bright_model.label_map, shards=shards)
