@@ -2,55 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from odflow.errors import InputError
 from odflow.formats.label_map import LabelMap, read_label_map
+from odflow.inference.detections import Detections
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 _FROZEN_GRAPH = "frozen_inference_graph.pb"
 _LABEL_MAP = "label_map.pbtxt"
 _SAVED_MODEL = "saved_model"
-_PREAMBLES = ("Graph execution error:", "Detected at node", "Node: ")
 _WANTED = (
     "Give a frozen graph (.pb), a SavedModel folder, an exported folder or a TFLite file with detections."
 )
-
-
-@dataclass(frozen=True)
-class Detections:
-    """What a detector found in one image.
-
-    Attributes:
-        boxes_yxyx: (M, 4) float32, ymin xmin ymax xmax, normalised by height and width, not clipped.
-        scores: (M,) float32, 0 to 1, falling.
-        classes: (M,) int64, ids of the label map, from 1.
-    """
-
-    boxes_yxyx: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    classes: NDArray[np.int64]
-
-    @classmethod
-    def by_score(cls, boxes: NDArray[Any], scores: NDArray[Any], classes: NDArray[Any]) -> Detections:
-        """Order what a model gave by falling score, equal scores as they come, and set the types."""
-        order = np.argsort(-scores, kind="stable")
-        return cls(
-            boxes[order].astype(np.float32),
-            scores[order].astype(np.float32),
-            classes[order].astype(np.int64),
-        )
-
-    def best(self, min_score: float, at_most: int | None = None) -> Detections:
-        """Keep the detections that score above `min_score`, the highest `at_most` of them."""
-        kept = (self.scores > min_score).nonzero()[0][:at_most]
-        return Detections(self.boxes_yxyx[kept], self.scores[kept], self.classes[kept])
 
 
 class Detector(Protocol):
@@ -109,12 +77,6 @@ def model_label_map(model: Path, given: Path | None) -> LabelMap:
     if not path.is_file():
         raise InputError(f"{model}: holds no label map. Give label_map, the .pbtxt of its classes.")
     return read_label_map(path)
-
-
-def first_line(error: Exception) -> str:
-    """The line of a framework's message that says what is wrong; it may have dozens around it."""
-    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith(_PREAMBLES)]
-    return (lines or [type(error).__name__])[0].strip()[:200].rstrip(".")
 
 
 def _load_folder(folder: Path) -> Detector:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from odflow.errors import ImageError
-from odflow.inference.detector import Detections, Detector
+from odflow.inference.detections import Detections
+from odflow.inference.detector import Detector
 from odflow.inference.threads import map_in_order
 
 if TYPE_CHECKING:

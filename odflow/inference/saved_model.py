@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from odflow.errors import InputError
-from odflow.inference.detector import first_line
-from odflow.inference.session import SessionDetector, check_image, new_session
+from odflow.inference.session import SessionDetector, check_image, first_line, new_session
 from odflow.inference.tensorflow_alone import import_tensorflow
 from odflow.odapi import tensor_names
 

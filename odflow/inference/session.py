@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -9,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from odflow.errors import InputError, StageError
-from odflow.inference.detector import Detections, first_line
+from odflow.inference.detections import Detections
 from odflow.inference.tensorflow_alone import import_tensorflow
 from odflow.inference.threads import WORKERS, cores
 from odflow.odapi import tensor_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_PREAMBLES = ("Graph execution error:", "Detected at node", "Node: ")
 
 
 def new_session(graph: Any) -> Any:
@@ -26,7 +29,8 @@ def new_session(graph: Any) -> Any:
     by side use the processor better than the operations of one image do.
     """
     tf = import_tensorflow()
-
+    # The first session's threads would else be those of the whole process: one for all of training.
+    os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
     config = tf.compat.v1.ConfigProto(
         intra_op_parallelism_threads=max(1, cores() // WORKERS),
         inter_op_parallelism_threads=-1,
@@ -70,6 +74,12 @@ class SessionDetector:
             outputs = self._run(images)
             self._optimized = True
             return outputs
+
+
+def first_line(error: Exception) -> str:
+    """The line of a framework's message that says what is wrong; it may have dozens around it."""
+    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith(_PREAMBLES)]
+    return (lines or [type(error).__name__])[0].strip()[:200].rstrip(".")
 
 
 def check_image(tensor: Any, place: str) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from odflow.errors import InputError
-from odflow.inference.detector import Detections, first_line
+from odflow.inference.detections import Detections
+from odflow.inference.session import first_line
 from odflow.inference.tensorflow_alone import import_tensorflow
 from odflow.inference.threads import WORKERS
 

@@ -1,0 +1,102 @@
+"""The README's first line, in a work folder and a store of its own."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def quickstart(project, tmp_path_factory):
+    """Runs the pipeline; gives its work folder and how to run a command beside it."""
+    folder = tmp_path_factory.mktemp("quickstart")
+    environment = os.environ | {"ODFLOW_STORE": str(folder / "store")}
+
+    def odflow(*words):
+        return subprocess.run(
+            [sys.executable, "-m", "odflow", *words],
+            cwd=project,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    workdir = str(folder / "runs")
+    first = odflow("run", "pipelines/quickstart.yaml", "--workdir", workdir)
+    assert first.returncode == 0, first.stderr
+    return folder / "runs", odflow
+
+
+def find_run(workdir):
+    return next(workdir.rglob("run.json")).parent
+
+
+def test_every_stage_is_done_and_the_student_detects(quickstart):
+    run = find_run(quickstart[0])
+    stages = json.loads((run / "run.json").read_text())["stages"]
+    assert {stage["state"] for stage in stages.values()} == {"done"}
+    metrics = {name: json.loads((run / name / "metrics.json").read_text()) for name in ("teacher", "student")}
+    ap50 = {name: metric["DetectionBoxes_Precision/mAP@.50IOU"] for name, metric in metrics.items()}
+    assert ap50["teacher"] > 0.8
+    assert ap50["student"] > ap50["teacher"] - 0.1
+    with (run / "detect_again/detections.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["class"] for row in rows} == {"cube", "sphere", "cone", "torus"}
+    assert (run / "sheet/contact_sheet.png").stat().st_size > 10_000
+
+
+def test_a_second_run_does_nothing_in_under_a_second(quickstart):
+    workdir, odflow = quickstart
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        again = odflow("run", "pipelines/quickstart.yaml", "--workdir", str(workdir))
+        seconds.append(time.perf_counter() - began)
+        assert again.returncode == 0
+    run = find_run(workdir)
+    stages = json.loads((run / "run.json").read_text())["stages"]
+    assert {stage["state"] for stage in stages.values()} == {"cached"}
+    assert min(seconds) < 1.0
+
+
+def test_the_exported_frozen_graph_and_its_checkpoint_agree_on_photographs(quickstart, shared):
+    """Scores within 1e-4 and boxes within half a pixel, on 20 photographs."""
+    import tensorflow as tf
+
+    from odflow.formats.images import find_images, read_image
+    from odflow.odapi.pipeline_config import read_pipeline_config
+    from odflow.training.checkpoints import load_weights
+    from odflow.training.exporting import Detector
+    from odflow.training.network import build_network
+    from odflow.training.translation import translate
+
+    exported = find_run(quickstart[0]) / "export/exported"
+    config = exported / "pipeline.config"
+    settings, _ = translate(read_pipeline_config(config), str(config))
+    network = build_network(settings.model)
+    load_weights(network, exported, "full")
+    detector = Detector(network, settings.model, settings.training.matching.box_scales)
+    graph = tf.compat.v1.GraphDef.FromString((exported / "frozen_inference_graph.pb").read_bytes())
+    with tf.Graph().as_default() as frozen:
+        tf.import_graph_def(graph, name="")
+    session = tf.compat.v1.Session(graph=frozen)
+    names = ["detection_boxes", "detection_scores", "detection_classes", "num_detections"]
+    for file in list(find_images(shared / "data/coco128/images/val2017"))[:20]:
+        image = read_image(file.path)
+        boxes, scores, classes, count = session.run(
+            [f"{name}:0" for name in names], {"image_tensor:0": image[None]}
+        )
+        direct = detector.detect(tf.constant(image[None]))
+        size = np.array([*image.shape[:2], *image.shape[:2]])
+        np.testing.assert_allclose(scores, direct["detection_scores"], atol=1e-4)
+        np.testing.assert_allclose(boxes * size, direct["detection_boxes"] * size, atol=0.5)
+        np.testing.assert_array_equal(classes, direct["detection_classes"])
+        np.testing.assert_array_equal(count, direct["num_detections"])
