@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -192,7 +193,8 @@ def _tell_coverage(job: Job, config: Any, coverage: Coverage, file: Path) -> Non
     rows = [(path, coverage.of(path)) for path in set_fields(config)]
     missed = [(path, verdict) for path, verdict in rows if verdict.state != "honoured"]
     for path, verdict in missed:
-        job.log.warning("%s: %s: %s", path, verdict.state, verdict.remark)
+        level = logging.INFO if verdict.state == "not applicable" else logging.WARNING
+        job.log.log(level, "%s: %s: %s", path, verdict.state, verdict.remark)
     table = [{"field": path, "state": verdict.state, "remark": verdict.remark} for path, verdict in rows]
     file.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
     job.say(f"{len(rows) - len(missed)} of the config's {len(rows)} fields honoured, see {file.name}")

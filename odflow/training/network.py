@@ -37,7 +37,6 @@ def build_network(model: Model) -> tf_keras.Model:
         backbone=_backbone(config, specs, regularizer),
         num_anchors_per_location=model.anchors.per_location,
     )
-    network(tf.zeros([1, *_input_size(model)]), training=True)
     _set_class_bias(network, model.predictor.class_bias)
     return network
 
