@@ -14,7 +14,7 @@ from odflow.formats.detections import read_detections
 from odflow.formats.example import decode_example
 from odflow.formats.images import ImageFile, open_image, upright_rgb
 from odflow.formats.label_map import LabelMap
-from odflow.formats.tfrecord import read_records
+from odflow.formats.tfrecord import read_records, record_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,10 +94,7 @@ def labelled_images_of_records(path: Path, label_map: LabelMap) -> Iterator[Labe
         InputError: no file, a damaged one, an example without an image or with a class that
             the label map lacks. The message names file and image.
     """
-    files = [path] if path.is_file() else sorted(one for one in path.glob("[!.]*") if one.is_file())
-    if not files:
-        raise InputError(f"{path}: holds no file of records. Give what the stage records wrote.")
-    for file in files:
+    for file in record_files(path):
         for payload in read_records(file):
             yield _of_example(file, payload, label_map)
 

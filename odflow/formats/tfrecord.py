@@ -30,6 +30,24 @@ def shard_name(name: str, index: int, count: int) -> str:
     return name if count == 1 else f"{name}-{index:05d}-of-{count:05d}"
 
 
+def record_files(path: Path) -> list[Path]:
+    """The files of records at a path.
+
+    Args:
+        path: a file, or a folder of nothing else.
+
+    Returns:
+        Their paths, sorted; hidden files are no records.
+
+    Raises:
+        InputError: there is none.
+    """
+    files = [path] if path.is_file() else sorted(one for one in path.glob("[!.]*") if one.is_file())
+    if not files:
+        raise InputError(f"{path}: holds no file of records. Give what the stage records wrote.")
+    return files
+
+
 def write_records(path: Path, payloads: Iterable[bytes | Sequence[bytes]]) -> int:
     """Write a TFRecord file.
 

@@ -68,7 +68,7 @@ class Train(Stage):
         _check_classes(
             settings.model.num_classes, read_label_map(self.label_map), self.config, self.label_map
         )
-        files = record_files(self.train_records)
+        files = _check_records(self.train_records)
         self.trained.mkdir(exist_ok=True)
         _tell_coverage(job, config, coverage, self.trained / "translation.json")
         loss = self._fit(job, settings, files, self.fine_tune_checkpoint or _own_checkpoint(config))
@@ -126,24 +126,17 @@ class Train(Stage):
         return loss
 
 
-def record_files(path: Path) -> list[str]:
-    """The TFRecord files at a path.
+def _check_records(path: Path) -> list[str]:
+    """The files to train on, the first record of each whole."""
+    from odflow.formats.tfrecord import read_records, record_files
 
-    Args:
-        path: a file, or a folder whose files all are records.
-
-    Returns:
-        Their paths, sorted.
-
-    Raises:
-        InputError: the folder holds no file.
-    """
-    files = sorted(str(one) for one in path.iterdir() if one.is_file()) if path.is_dir() else [str(path)]
-    if not files:
+    files = record_files(path)
+    first = [next(read_records(file), None) for file in files]
+    if not any(first):
         raise InputError(
-            f"{path}: no record is in this folder; wanted: TFRecords, as the stage records writes."
+            f"{path}: holds no example; nothing to train on. Did filter or split leave no image?"
         )
-    return files
+    return [str(file) for file in files]
 
 
 def checkpoint_files(path: Path) -> list[Path]:

@@ -13,7 +13,7 @@ from official.core import config_definitions
 from official.core.base_trainer import Trainer
 from official.modeling.optimization import ExponentialMovingAverage
 
-from odflow.errors import StageError
+from odflow.errors import InputError, StageError
 from odflow.training.checkpoints import load_weights, save_weights
 from odflow.training.inputs import training_batches
 from odflow.training.optimizers import build_optimizer
@@ -57,7 +57,7 @@ def fit(
         step; steps of an earlier call that was killed come at once, with a loss of NaN.
 
     Raises:
-        InputError: the fine-tune checkpoint does not fit.
+        InputError: the fine-tune checkpoint does not fit, or an example cannot be used.
         StageError: the loss is no longer a number.
     """
     tf_keras.utils.set_random_seed(SEED)
@@ -105,7 +105,7 @@ def _steps(
     writer = tf.summary.create_file_writer(str(tensorboard))
     while step < last:
         stop = min(last, _next(step, LOOP), _next(step, checkpoint_steps))
-        logs = {name: float(value) for name, value in trainer.train(tf.constant(stop - step)).items()}
+        logs = _train(trainer, stop - step)
         _check(logs["total_loss"], stop)
         with writer.as_default():
             for name in ("total_loss", "cls_loss", "box_loss", "learning_rate"):
@@ -115,6 +115,15 @@ def _steps(
         yield from ((done, logs["total_loss"]) for done in range(step + 1, stop + 1))
         step = stop
     writer.close()
+
+
+def _train(trainer: Trainer, steps: int) -> dict[str, float]:
+    """Train some steps; the mean losses."""
+    try:
+        return {name: float(value) for name, value in trainer.train(tf.constant(steps)).items()}
+    except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
+        told = next((line for line in error.message.splitlines() if "record" in line), error.message)
+        raise InputError(f"train: an example cannot be used ({told.strip()[:200]}).") from error
 
 
 def _next(step: int, interval: int) -> int:

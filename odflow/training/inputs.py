@@ -79,6 +79,11 @@ class Targets:
 
     def __call__(self, sample: Sample) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Preprocess the image and match its boxes with the anchors."""
+        tf.debugging.assert_less_equal(
+            sample.classes,
+            tf.constant(self._model.num_classes, tf.int64),
+            f"a record has a class id above num_classes, {self._model.num_classes}: other label map?",
+        )
         inputs, shape = preprocess(sample.image[tf.newaxis], self._model)
         boxes = sample.boxes_yxyx * tf.concat([shape, shape], 0)
         # One "level" whose map is a column of all anchors: the labeler splits by shape.

@@ -7,7 +7,7 @@ import pytest
 
 from odflow.errors import ConfigError, InputError
 from odflow.graph.execute import run_alone
-from odflow.stages.train import Train, record_files
+from odflow.stages.train import Train
 
 
 @pytest.fixture
@@ -69,15 +69,13 @@ def test_a_misspelt_field_is_told_with_line_and_nearest(inputs, tmp_path):
     assert "pipeline.config:" in message
 
 
-def test_an_empty_folder_of_records_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no record is in this folder"):
-        record_files(tmp_path)
+def test_records_without_an_example_are_refused(inputs, tmp_path):
+    assert "holds no example; nothing to train on" in refuse(inputs, tmp_path / "out", InputError)
 
 
-def test_records_of_a_folder_come_sorted(tmp_path):
-    for name in ("b-00001", "b-00000"):
-        (tmp_path / name).write_bytes(b"")
-    assert [file[-7:] for file in record_files(tmp_path)] == ["b-00000", "b-00001"]
+def test_damaged_records_are_refused(inputs, tmp_path):
+    inputs["train_records"].write_bytes(b"no record at all")
+    assert "train.record" in refuse(inputs, tmp_path / "out", InputError)
 
 
 def test_refusing_needs_no_tensorflow(inputs, tmp_path):

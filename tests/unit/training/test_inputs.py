@@ -98,6 +98,18 @@ def test_training_goes_on_from_its_last_checkpoint(trained):
 
 
 @pytest.mark.slow
+def test_a_class_id_beyond_the_config_ends_the_training_with_the_reason(settings, tmp_path):
+    from odflow.training.fitting import Folders, fit
+
+    record = tmp_path / "train.record"
+    with tf.io.TFRecordWriter(str(record)) as writer:
+        writer.write(example(classes=(1, 3)))
+    folders = Folders(tmp_path / "scratch", tmp_path / "tensorboard", tmp_path / "checkpoint")
+    with pytest.raises(InputError, match="class id above num_classes, 2"):
+        list(fit(settings, [str(record)], folders, None, 5))
+
+
+@pytest.mark.slow
 def test_weights_are_loaded_part_by_part_and_misfits_are_told(trained, settings, tmp_path):
     import dataclasses
 
@@ -152,3 +164,26 @@ def test_the_frozen_graph_and_the_checkpoint_agree(trained, settings, tmp_path):
         assert found[0].shape == (size[0], 30, 4)
         assert (found[3] <= 30).all()
         assert set(np.unique(found[2])) <= {0.0, 1.0, 2.0}
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_model_gardens_own_retinanet_fills_the_network(settings, tmp_path):
+    from official.vision.modeling import factory
+
+    from odflow.training.checkpoints import load_weights
+    from odflow.training.network import build_network, retinanet_config
+
+    tf_keras = pytest.importorskip("tf_keras")
+    garden = factory.build_retinanet(
+        tf_keras.layers.InputSpec(shape=[None, 96, 128, 3]),
+        retinanet_config(settings.model),
+        num_anchors_per_location=settings.model.anchors.per_location,
+    )
+    tf.train.Checkpoint(model=garden, **garden.checkpoint_items).write(str(tmp_path / "ckpt-1"))
+    network = build_network(settings.model)
+    load_weights(network, tmp_path / "ckpt-1", "full")
+    image = tf.random.stateless_uniform([1, 96, 128, 3], [1, 2], -1, 1)
+    expected = garden.decoder(garden.backbone(image, training=False), training=False)
+    found = network.decoder(network.backbone(image, training=False), training=False)
+    for level, features in found.items():
+        np.testing.assert_allclose(features, expected[level], atol=1e-5)
