@@ -50,9 +50,12 @@ def test_every_box_has_its_best_anchor_and_all_good_ones(settings):
     from odflow.ops.boxes import iou
     from odflow.training.inputs import Targets, decode
 
+    small = np.float32([[0.5, 0.5, 0.53, 0.53]])  # no anchor overlaps it by half
+    boxes = np.concatenate([BOXES, small])
     anchors = settings.model.anchors.boxes(96, 128)
-    _, targets = Targets(settings)(decode(tf.constant(example()), 10))
-    overlap = iou(anchors, BOXES * np.float32([96, 128, 96, 128]))
+    _, targets = Targets(settings)(decode(tf.constant(example(boxes, (1, 2, 2))), 10))
+    overlap = iou(anchors, boxes * np.float32([96, 128, 96, 128]))
+    assert overlap[:, 2].max() < 0.5
     expected = overlap.max(axis=1) >= 0.5
     expected[overlap.argmax(axis=0)] = True
     np.testing.assert_array_equal(targets["box_weights"].numpy() > 0, expected)
