@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from odflow.errors import StageError
+from odflow.errors import InputError, OdflowError, StageError
 from odflow.graph.content import Digests
 from odflow.graph.disk import full_disk, held, make_folder, put_in_place, remove
 from odflow.graph.job import Job, Workers
@@ -98,12 +98,23 @@ def _run_in(stage: Stage, out: Path, staging: Path, name: str, workers: Workers)
         for field in stage.outputs():
             declared = getattr(stage, field)
             put_in_place(work / declared, out / declared)
-    except BaseException:
-        if not stage.resumes:
-            remove(staging)
+    except BaseException as error:
+        if not can_go_on(stage, error):
+            remove(work)
+            if staging.is_dir() and not any(staging.iterdir()):
+                remove(staging)
         raise
     remove(staging)
     return job
+
+
+def can_go_on(stage: Stage, error: BaseException) -> bool:
+    """Whether what a stopped stage left is of use to a later run.
+
+    Not where an input or the configuration was wrong: once that is mended, the key is another.
+    """
+    wrong_input = isinstance(error, OdflowError) and error.exit_code == InputError.exit_code
+    return stage.resumes and not wrong_input
 
 
 def _check_outputs(staged: Stage, stage: Stage, name: str) -> None:

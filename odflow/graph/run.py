@@ -11,7 +11,7 @@ from typing import Any
 
 from odflow.errors import InputError, OdflowError
 from odflow.graph.disk import held, make_folder
-from odflow.graph.execute import execute
+from odflow.graph.execute import can_go_on, execute
 from odflow.graph.job import Workers
 from odflow.graph.pipeline import Node, Pipeline, Reference, Selection
 from odflow.graph.plan import Planner, Step
@@ -152,8 +152,8 @@ class _Run:
             try:
                 job = execute(stage, work, name=name, workers=self.workers)
                 return self.store.publish(recipe.key, stage, job.said, time.monotonic() - began), True
-            except BaseException:
-                if not stage.resumes:
+            except BaseException as error:
+                if not can_go_on(stage, error):
                     self.store.discard(recipe.key)
                 raise
 
