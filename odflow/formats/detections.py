@@ -124,7 +124,8 @@ def _check_numbers(path: Path, frame: pd.DataFrame) -> None:
         if bad.any():
             row = int(bad.argmax())
             wanted = "a whole number above 0" if name in ("width", "height") else "a number"
-            _fail(path, frame, row, f"{name} is {frame[name].iloc[row]!s:.40}; wanted {wanted}.")
+            found = f"{frame[name].iloc[row]!s:.40}" or "empty"
+            _fail(path, frame, row, f"{name} is {found}; wanted {wanted}.")
         frame[name] = numbers
 
 

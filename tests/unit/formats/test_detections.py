@@ -48,7 +48,7 @@ def test_a_table_without_rows_is_a_table(read):
     ("row", "message"),
     [
         ("b.jpg,640,480,cat,0.5,NaN,2,30,40", "xmin is NaN; wanted a number."),
-        ("b.jpg,640,480,cat,,1,2,30,40", "score is ; wanted a number."),
+        ("b.jpg,640,480,cat,,1,2,30,40", "score is empty; wanted a number."),
         ("b.jpg,640,480,cat,0.5,1,2,inf,40", "xmax is inf; wanted a number."),
         ("b.jpg,640,480,cat,0.5,1,2,x,40", "xmax is x; wanted a number."),
         ("b.jpg,640,480,cat,0.5,31,2,30,40", "the box has a negative size: xmin 31 is beyond xmax 30."),
