@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import logging
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -120,6 +121,8 @@ class Train(Stage):
         loss = 0.0
         bar = job.progress(steps, total=settings.training.num_steps, unit="step")
         for step, loss in bar:
+            if math.isnan(loss):  # a step of the run that was stopped
+                continue
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             if bar.disable and step % self.checkpoint_steps == 0:
                 job.log.info("step %d of %d, loss %.3f", step, settings.training.num_steps, loss)
