@@ -37,7 +37,7 @@ def commands(shared: Path, out: Path) -> tuple[list[str], list[str]]:
     ours += ["--images", images, "--out", out / "odflow"]
     loop = [
         sys.executable,
-        "benchmarks/seed_detection_loop.py",
+        "benchmarks/detect_peer.py",
         model,
         label_map,
         images,

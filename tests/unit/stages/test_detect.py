@@ -116,7 +116,7 @@ def test_the_rows_are_those_of_the_plain_loop(shared, project, tmp_path, capsys)
     folder = shared / "models/ssd_mobilenet_v1_coco"
     model, label_map = folder / "frozen_inference_graph.pb", folder / "mscoco_label_map.pbtxt"
     images = shared / "data/coco128/images/val2017"
-    loop = runpy.run_path(str(project / "benchmarks/seed_detection_loop.py"))
+    loop = runpy.run_path(str(project / "benchmarks/detect_peer.py"))
     loop["main"](model, label_map, images, tmp_path / "loop.csv", 0.5)
     _, ours, _ = detect(tmp_path / "out", model=model, label_map=label_map, images=images)
     theirs = read_detections(tmp_path / "loop.csv")

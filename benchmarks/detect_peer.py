@@ -1,6 +1,6 @@
 """The peer of `odflow detect`: one image at a time through one session, as scripts of 2018 do it.
 
-    python benchmarks/seed_detection_loop.py MODEL LABEL_MAP IMAGES_FOLDER CSV MIN_SCORE
+    python benchmarks/detect_peer.py MODEL LABEL_MAP IMAGES_FOLDER CSV MIN_SCORE
 
 It is written for tf.compat.v1, reads *.jpg with Pillow straight into an array, and prints
 the seconds from the first image to the last.
