@@ -67,6 +67,25 @@ def test_a_second_run_does_nothing_in_under_a_second(quickstart):
     assert min(seconds) < 1.0
 
 
+def test_a_cached_run_imports_nothing_heavy(quickstart, project):
+    code = (
+        "import sys; from odflow.cli import main; "
+        f"assert main(['run', 'pipelines/quickstart.yaml', '--workdir', {str(quickstart[0])!r}]) == 0; "
+        "print(sorted({'tensorflow', 'numpy', 'pandas', 'PIL'} & set(sys.modules)))"
+    )
+    store = str(quickstart[0].parent / "store")
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project,
+        env=os.environ | {"ODFLOW_STORE": store},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "nothing to do" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_the_exported_frozen_graph_and_its_checkpoint_agree_on_photographs(quickstart, shared):
     """Scores within 1e-4 and boxes within half a pixel, on 20 photographs."""
     import tensorflow as tf
