@@ -58,14 +58,23 @@ def decode(serialized: tf.Tensor, max_boxes: int) -> Sample:
         The image and its boxes, without crowds.
     """
     parsed = tf.io.parse_single_example(serialized, FEATURES)
-    image = tf.io.decode_image(parsed["image/encoded"], channels=3, expand_animations=False)
-    image.set_shape([None, None, 3])
+    image = _decode_image(parsed["image/encoded"])
     boxes = tf.stack([tf.sparse.to_dense(parsed[f"image/object/bbox/{side}"]) for side in BOX], axis=1)
     classes = tf.sparse.to_dense(parsed["image/object/class/label"])
     crowd = tf.sparse.to_dense(parsed["image/object/is_crowd"])
     crowd = tf.cond(tf.size(crowd) > 0, lambda: crowd, lambda: tf.zeros_like(classes))
     kept = tf.where(crowd == 0)[:max_boxes, 0]
     return Sample(tf.cast(image, tf.float32), tf.gather(boxes, kept), tf.gather(classes, kept))
+
+
+def _decode_image(encoded: tf.Tensor) -> tf.Tensor:
+    """(height, width, 3) uint8: the pixels that Pillow reads, and so those that `detect` sees."""
+    image = tf.cond(
+        tf.io.is_jpeg(encoded),
+        lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.io.decode_png(encoded, channels=3),
+    )
+    return tf.ensure_shape(image, [None, None, 3])
 
 
 class Targets:

@@ -32,6 +32,21 @@ def test_crowds_and_boxes_beyond_the_limit_are_left_out():
     assert decode(tf.constant(example()), 1).classes.numpy().tolist() == [1]
 
 
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_training_sees_the_pixels_that_detect_sees(form, tmp_path):
+    from PIL import Image
+
+    from odflow.formats.images import read_image
+    from odflow.training.inputs import decode
+
+    noise = np.random.default_rng(7).integers(0, 256, (40, 56, 3)).astype(np.uint8)
+    file = tmp_path / "image"
+    Image.fromarray(noise).resize((140, 100)).save(file, form)
+    feature = {"image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[file.read_bytes()]))}
+    serialized = tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+    np.testing.assert_array_equal(decode(tf.constant(serialized), 10).image, read_image(file))
+
+
 def test_targets_decode_back_to_the_boxes_that_they_were_made_of(settings):
     from odflow.training.exporting import decode_boxes
     from odflow.training.inputs import Targets, decode
