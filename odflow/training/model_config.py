@@ -86,6 +86,8 @@ def _extractor(section: Section) -> Extractor:
     if kind not in BACKBONES:
         raise section.refuse_choice("type", kind, BACKBONES)
     backbone, means = BACKBONES[kind]
+    top = ", without MobileNet v2's 1280 channels on top" if backbone == "mobilenet_v2" else ""
+    section.approximate("type", f"Model Garden's own backbone and feature pyramid{top}")
     pyramid = section.section("fpn")
     section.honour("override_base_feature_extractor_hyperparams")
     for name in ("min_depth", "pad_to_multiple"):

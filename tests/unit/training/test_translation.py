@@ -61,13 +61,17 @@ def test_the_fpnlite_config_is_read_to_the_last_number(shared):
     predictor = "model.ssd.box_predictor.weight_shared_convolutional_box_predictor"
     assert coverage.of(f"{predictor}.share_prediction_tower").state == "approximated"
     assert coverage.of(f"{predictor}.depth").state == HONOURED
+    extractor = coverage.of("model.ssd.feature_extractor.type")
+    assert extractor.state == "approximated"
+    assert "1280" in extractor.remark
 
 
-def test_what_the_project_ships_is_honoured_whole(bccd, tmp_path):
+def test_what_the_project_ships_is_honoured_but_for_its_backbone(bccd, tmp_path):
     config = read(bccd, tmp_path)
     _, coverage = translate(config, "bccd.config")
     states = {path: coverage.of(path).state for path in set_fields(config)}
     assert {path for path, state in states.items() if state != HONOURED} <= {
+        "model.ssd.feature_extractor.type",
         "eval_config.metrics_set",
         "eval_input_reader[0].shuffle",
         "eval_input_reader[0].label_map_path",
