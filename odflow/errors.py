@@ -7,6 +7,8 @@ OdflowError           1
 │   └── ImageError    2   one image; stages that take many count it and go on
 ├── StageError        1   a stage could not do its work, though its inputs are right
 ├── StoreError        1   the store or an output folder cannot be written or read
+│   └── RemoteError   1   the store that machines share cannot be reached or refuses
+│       └── DamagedError  1   one object there is missing, half-sent or corrupt
 └── GateError         3   a gate said no
 
 A message is one line per problem: where, what was found, what was wanted, what to do next.
@@ -50,6 +52,14 @@ class StageError(OdflowError):
 
 class StoreError(OdflowError):
     """The store or an output folder cannot be written or read."""
+
+
+class RemoteError(StoreError):
+    """The store that several machines share cannot be reached, or refuses."""
+
+
+class DamagedError(RemoteError):
+    """One object in the store that machines share is missing, half-sent or corrupt; others may be right."""
 
 
 class GateError(OdflowError):

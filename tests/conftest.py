@@ -1,6 +1,11 @@
 """What all tests share."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,3 +25,53 @@ def shared() -> Path:
     if not (folder / "models").is_dir():
         pytest.skip("needs the shared folder of real models and data beside the project")
     return folder
+
+
+@dataclass(frozen=True)
+class S3:
+    """An S3 endpoint on this machine, spoken to over HTTP.
+
+    Attributes:
+        endpoint: its URL.
+        bucket: the name of a bucket there.
+        environment: the variables that lead boto, and so s3fs, to it.
+    """
+
+    endpoint: str
+    bucket: str
+    environment: dict[str, str]
+
+    @property
+    def client(self) -> Any:
+        """A boto3 client of it, for looking into the bucket and damaging what is there."""
+        import boto3
+
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name=self.environment["AWS_DEFAULT_REGION"],
+            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
+        )
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """A real S3 endpoint with an empty bucket; tests that share it keep to prefixes of their own."""
+    moto = pytest.importorskip("moto.server", reason="needs the S3 server of moto")
+    server = moto.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    endpoint = "http://{}:{}".format(*server.get_host_and_port())
+    environment = {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing-secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    found = S3(endpoint, "results", environment)
+    found.client.create_bucket(Bucket=found.bucket)
+    yield found
+    server.stop()
