@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,7 @@ class S3:
 def s3() -> Iterator[S3]:
     """A real S3 endpoint with an empty bucket; tests that share it keep to prefixes of their own."""
     moto = pytest.importorskip("moto.server", reason="needs the S3 server of moto")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for each request
     server = moto.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     endpoint = "http://{}:{}".format(*server.get_host_and_port())
