@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from odflow.cli.parser import Parser
 from odflow.errors import ConfigError
 from odflow.graph.registry import Registry
+
+if TYPE_CHECKING:
+    from odflow.graph.store import Store
+    from odflow.graph.task import Engine
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,12 @@ def jobs_flag(parser: Parser) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     about = f"how many pieces of work at once (here {cores} if left out)"
     parser.add_argument("--jobs", type=_positive, default=cores, metavar="N", help=about)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise ConfigError(f"--keep-runs is {text!r}; wanted a whole number from 0.")
+    return int(text)
 
 
 def _positive(text: str) -> int:
@@ -84,7 +96,10 @@ def _selection_flags(parser: Parser) -> None:
 def _run_flags(parser: Parser) -> None:
     _selection_flags(parser)
     jobs_flag(parser)
-    parser.add_argument("--engine", choices=["local"], default="local", help="where work runs (local)")
+    about = "where work runs: processes of this machine, or tasks of a Ray cluster (local)"
+    parser.add_argument("--engine", choices=["local", "ray"], default="local", help=about)
+    about = "of the Ray cluster; one of this machine is started if left out"
+    parser.add_argument("--address", metavar="ADDRESS", help=about)
 
 
 def _format_flag(parser: Parser) -> None:
@@ -94,35 +109,59 @@ def _format_flag(parser: Parser) -> None:
     )
 
 
+def _gc_flags(parser: Parser) -> None:
+    about = "how many runs of each work folder keep their results"
+    parser.add_argument("--keep-runs", type=_count, required=True, metavar="N", help=about)
+
+
 def _no_flags(parser: Parser) -> None:
     pass
 
 
 def _run(given: Namespace, registry: Registry) -> int:
-    from odflow.engines.local import LocalEngine
     from odflow.graph.pipeline import Selection
     from odflow.graph.reading import read_pipeline
     from odflow.graph.run import run
-    from odflow.graph.store import Store
 
     selection = Selection(given.only, given.until, tuple(given.force))
     pipeline = read_pipeline(given.pipeline, registry, given.set, selection)
     workdir = _workdir(given)
-    outcome = run(pipeline, selection, Store(_store_folder()), workdir, LocalEngine(given.jobs))
+    store = _store()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends a job in CI is an interrupt too
+    engine = _engine(given)
+    try:
+        outcome = run(pipeline, selection, store, workdir, engine)
+    finally:
+        engine.close()
     stages = outcome.record.stages
-    rows = [(name, stages[name].state, f"{stages[name].seconds:.1f}") for name in outcome.selected]
-    _print_table(("stage", "state", "seconds"), rows)
-    ran = sum(state != "cached" for _, state, _ in rows)
+    rows = [
+        (name, stages[name].state, f"{stages[name].seconds:.1f}", _memory(stages[name].peak))
+        for name in outcome.selected
+    ]
+    _print_table(("stage", "state", "seconds", "peak memory"), rows)
+    states = [row[1] for row in rows]
     if outcome.exit_code:
-        failed = [name for name, state, _ in rows if state == "failed"]
+        failed = [row[0] for row in rows if row[1] == "failed"]
         print(f"failed: {', '.join(failed)} ({outcome.record.seconds:.1f} s)")
-    elif ran:
-        print(
-            f"done: {ran} ran, {len(rows) - ran} cached, {outcome.record.seconds:.1f} s. Outputs: {workdir}"
-        )
-    else:
+    elif set(states) == {"cached"}:
         print(f"nothing to do: all {len(rows)} stages are cached. Outputs: {workdir}")
+    else:
+        told = {"done": "ran", "cached": "cached", "fetched": "fetched"}
+        counts = [f"{states.count(state)} {word}" for state, word in told.items() if state in states]
+        print(f"done: {', '.join(counts)}, {outcome.record.seconds:.1f} s. Outputs: {workdir}")
     return outcome.exit_code
+
+
+def _engine(given: Namespace) -> Engine:
+    if given.engine == "ray":
+        from odflow.engines.ray import RayEngine
+
+        return RayEngine(given.jobs, given.address)
+    from odflow.engines.local import LocalEngine
+
+    if given.address:
+        raise ConfigError("--address is of a Ray cluster. Add --engine ray.")
+    return LocalEngine(given.jobs)
 
 
 def _plan(given: Namespace, registry: Registry) -> int:
@@ -130,16 +169,15 @@ def _plan(given: Namespace, registry: Registry) -> int:
     from odflow.graph.plan import Planner, plan
     from odflow.graph.reading import read_pipeline
     from odflow.graph.record import read_record
-    from odflow.graph.store import Store
 
     selection = Selection(given.only, given.until, tuple(given.force))
     pipeline = read_pipeline(given.pipeline, registry, given.set, selection)
     last = read_record(_workdir(given))
-    planner = Planner(Store(_store_folder()), last.stages if last else {}, selection.force)
+    planner = Planner(_store(), last.stages if last else {}, selection.force)
     steps = plan(pipeline, selection, planner)
     _print_table(
         ("stage", "state", "why"),
-        [(step.node.name, "cached" if step.result else "run", step.why) for step in steps],
+        [(step.node.name, step.state, step.why) for step in steps],
     )
     return 0
 
@@ -196,12 +234,59 @@ def _schema(given: Namespace, registry: Registry) -> int:
     return 0
 
 
+def _gc(given: Namespace, registry: Registry) -> int:
+    from odflow.graph.upkeep import collect
+
+    removed = collect(_existing_store(), given.keep_runs)
+    print(f"removed {removed.results} results, {removed.size / 2**20:.1f} MiB")
+    return 0
+
+
+def _verify(given: Namespace, registry: Registry) -> int:
+    from tqdm import tqdm
+
+    from odflow.graph.upkeep import results, verify
+
+    store = _existing_store()
+    folders = results(store)
+    with store.in_use():
+        wrong = verify(store, tqdm(folders, desc="verify", unit="result", disable=None, leave=False))
+    for line in wrong:
+        print(line)
+    print(f"{len(folders)} results, {len(wrong)} files wrong")
+    return 1 if wrong else 0
+
+
+def _existing_store() -> Store:
+    folder = _store_folder()
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: there is no store. Run a pipeline, or name another in ODFLOW_STORE.")
+    return _store()
+
+
 def _workdir(given: Namespace) -> Path:
     return Path(given.workdir or Path("runs") / given.pipeline.stem)
 
 
+def _store() -> Store:
+    from odflow.graph.store import Store
+
+    url = os.environ.get("ODFLOW_REMOTE")
+    if not url:
+        return Store(_store_folder())
+    from odflow.graph.remote import Remote
+
+    return Store(_store_folder(), Remote(url))
+
+
 def _store_folder() -> Path:
     return Path(os.environ.get("ODFLOW_STORE") or ".odflow")
+
+
+def _memory(size: int) -> str:
+    if not size:
+        return "-"
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 
 def _print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -217,5 +302,7 @@ COMMANDS = {
     "status": Command("Tell what the last run did", _status_flags, _status),
     "graph": Command("Draw which stage reads from which", _format_flag, _graph),
     "stages": Command("List every stage, built in or plugged in", _no_flags, _stages),
+    "gc": Command("Remove the results that the last runs did not use", _gc_flags, _gc),
+    "verify": Command("Read every result in the store again and list what is damaged", _no_flags, _verify),
     "schema": Command("Print the JSON Schema of pipeline files, for editors", _no_flags, _schema),
 }

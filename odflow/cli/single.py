@@ -33,10 +33,10 @@ def run_single(name: str, words: list[str], registry: Registry) -> int:
     add_fields(parser, stage)
     given = parser.parse(words)
     made = _make(name, stage, given_fields(stage, given), given.out)
-    from odflow.engines.local import LocalEngine
+    from odflow.engines.threads import Threads
     from odflow.graph.execute import run_alone
 
-    run_alone(made, given.out, name=name, workers=LocalEngine(given.jobs))
+    run_alone(made, given.out, name=name, workers=Threads(given.jobs))
     return 0
 
 

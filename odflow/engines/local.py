@@ -1,45 +1,152 @@
-"""Work on this machine."""
+"""Work on this machine: a process for each stage, and as many pieces of work at once as asked for."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
-from typing import TypeVar
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
 
-A = TypeVar("A")
-B = TypeVar("B")
+from odflow.engines.threads import Turns
+from odflow.errors import OdflowError, StageError
+from odflow.graph.task import Ended, Message, Task
+
+INTERRUPTED = 130  # exit code
+_GRACE = 3.0  # seconds for a stage that is stopped to clean up
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, bytes
 
 
 class LocalEngine:
-    """Threads of this process.
+    """A child process for each stage: its memory goes back with it, and its end harms nobody else.
 
     Args:
-        jobs: how many items are worked on at once, at least 1.
+        jobs: how many pieces of work at once, stages and what they map together; at least 1.
     """
 
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
+        self._shared: Path | None = None
+        self._children: set[int] = set()
+        self._stopped = False
+        self._lock = threading.Lock()
 
-    def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-        """Call `function` on every item, the results in the order of the items.
+    def run(self, task: Task, hear: Callable[[Message], None]) -> Ended:
+        """Run a stage in a child process.
 
-        Items are taken as results are asked for, so any number of them is held in
-        little memory: at most twice `jobs` are under way.
+        Raises:
+            KeyboardInterrupt: it was stopped, by `stop` or by itself.
         """
-        if self.jobs == 1:
-            yield from map(function, items)
-            return
-        waiting = iter(items)
-        pool = ThreadPoolExecutor(self.jobs, thread_name_prefix="odflow")
+        with self._turns().own(lambda: self._stopped):
+            return self._run(task, hear)
+
+    def _run(self, task: Task, hear: Callable[[Message], None]) -> Ended:
+        with task.log.open("ab") as log:
+            child, telling = self._start(log.fileno())
+        ended: Ended | None = None
         try:
-            under_way: deque[Future[B]] = deque(
-                pool.submit(function, item) for item in islice(waiting, 2 * self.jobs)
-            )
-            while under_way:
-                result = under_way.popleft().result()
-                under_way.extend(pool.submit(function, item) for item in islice(waiting, 1))
-                yield result
+            self._give(child, task)
+            with telling:
+                for line in telling:
+                    message = json.loads(line)
+                    if "ended" in message:
+                        ended = Ended.from_json(message["ended"])
+                    else:
+                        hear(message)
         finally:
-            pool.shutdown(cancel_futures=True)
+            code, peak = self._wait(child)
+        if self._stopped or (ended is None and code in (INTERRUPTED, -signal.SIGINT)):
+            raise KeyboardInterrupt
+        return Ended(() if ended is None else ended.said, _error(task, ended, code, peak), peak)
+
+    def stop(self) -> None:
+        """Interrupt every stage, and kill those that take longer than three seconds to end."""
+        with self._lock:
+            self._stopped = True
+            self._signal(signal.SIGINT)
+        timer = threading.Timer(_GRACE, self._signal, [signal.SIGKILL])
+        timer.daemon = True
+        timer.start()
+
+    def close(self) -> None:
+        """Remove what the children shared."""
+        if self._shared:
+            shutil.rmtree(self._shared, ignore_errors=True)
+
+    def _start(self, log: int) -> tuple[subprocess.Popen[str], IO[str]]:
+        """A child that leads a process group of its own: Ctrl-C on a terminal reaches only this process."""
+        reading, writing = os.pipe()
+        with self._lock:
+            if self._stopped:
+                os.close(reading)
+                os.close(writing)
+                raise KeyboardInterrupt
+            try:
+                child = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "odflow.engines.child", str(writing)],
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=[writing],
+                    start_new_session=True,
+                    text=True,
+                )
+            finally:
+                os.close(writing)
+            self._children.add(child.pid)
+        return child, os.fdopen(reading, encoding="utf-8")
+
+    def _give(self, child: subprocess.Popen[str], task: Task) -> None:
+        """Hand over the task; the pipe stays open, and its end tells the child that this process is gone."""
+        assert child.stdin is not None
+        given = {
+            "task": task.to_json(),
+            "jobs": self.jobs,
+            "turns": str(self._shared),
+            "path": sys.path,
+        }
+        with suppress(BrokenPipeError):  # the child is dead already, which is told soon
+            child.stdin.write(json.dumps(given) + "\n")
+            child.stdin.flush()
+
+    def _wait(self, child: subprocess.Popen[str]) -> tuple[int, int]:
+        """Wait for a child's end, and end what it started; its exit code and peak memory in bytes."""
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        with self._lock:
+            self._children.discard(child.pid)
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        with suppress(BrokenPipeError):
+            if child.stdin:
+                child.stdin.close()
+        return child.returncode, usage.ru_maxrss * _RSS_UNIT
+
+    def _signal(self, number: int) -> None:
+        for pid in list(self._children):
+            with suppress(ProcessLookupError):
+                os.killpg(pid, number)
+
+    def _turns(self) -> Turns:
+        with self._lock:
+            if self._shared is None:
+                self._shared = Path(tempfile.mkdtemp(prefix="odflow-"))
+        return Turns(self._shared, self.jobs)
+
+
+def _error(task: Task, ended: Ended | None, code: int, peak: int) -> OdflowError | None:
+    if ended is not None:
+        return ended.error
+    reached = f"it had reached {peak / 2**30:.1f} GiB"
+    if code >= 0:
+        return StageError(f"{task.name} ended without a word (exit code {code}; {reached}). See {task.log}.")
+    name = signal.Signals(-code).name
+    why = "probably out of memory" if code == -signal.SIGKILL else name
+    return StageError(f"{task.name} was killed (signal {-code}, {why}; {reached}). See {task.log}.")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from odflow.errors import StoreError
 
+_PAUSE = 0.05  # seconds between two looks at a lock
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _log = logging.getLogger("odflow.run")
 
@@ -42,35 +45,63 @@ def full_disk(error: OSError, place: Path) -> StoreError | None:
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Hold a lock file while the body runs; another process that wants it waits, and says so.
+def held(path: Path, what: str, stopped: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Hold a lock file while the body runs; another process that wants it waits, and says for whom.
 
-    The lock is the kernel's: it goes with the process, however that ends.
+    The lock is the kernel's: it goes with the process, however that ends, so none is
+    ever left behind. What the file says of its owner is for the message alone.
+
+    Args:
+        path: the lock file; it is there as long as the lock is held.
+        what: is being done, for others who wait.
+        stopped: asked while waiting; true gives up.
 
     Raises:
         StoreError: the file cannot be made.
+        KeyboardInterrupt: `stopped` said so.
     """
     with told_by_disk(path):
-        lock = _lock(path)
+        lock = _lock(path, stopped)
     with lock:
+        owner = {"pid": os.getpid(), "since": time.strftime("%H:%M:%S"), "what": what}
+        with suppress(OSError):  # a full disk is told of by what needs the space
+            os.ftruncate(lock.fileno(), 0)
+            os.write(lock.fileno(), json.dumps(owner).encode())
         try:
             yield
         finally:
             path.unlink(missing_ok=True)
 
 
-def _lock(path: Path) -> IO[str]:
+def _lock(path: Path, stopped: Callable[[], bool]) -> IO[str]:
+    told = False
     while True:
-        lock = path.open("w")
+        lock = path.open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _log.info("waits for another run, which holds %s.", path)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not told:
+                _log.info("waits for %s.", _owner(lock))
+                told = True
+            lock.close()
+            if stopped():
+                raise KeyboardInterrupt from None
+            time.sleep(_PAUSE)
+            continue
         # Who held it has removed the file; then the lock is the new file of that name.
         if path.exists() and os.fstat(lock.fileno()).st_ino == path.stat().st_ino:
             return lock
         lock.close()
+
+
+def _owner(lock: IO[str]) -> str:
+    """Who holds a lock, as far as its file tells: its owner may be writing that just now."""
+    lock.seek(0)
+    try:
+        owner = json.loads(lock.read())
+        return f"{owner['what']} (process {owner['pid']}, since {owner['since']})"
+    except (ValueError, KeyError, TypeError):
+        return f"another run, which holds {lock.name}"
 
 
 def make_folder(path: Path) -> None:
@@ -99,12 +130,12 @@ def remove(path: Path) -> None:
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old text or the new, never a part.
 
-    Of several writers one at a time: see `held`.
+    Of several threads of one process one at a time.
 
     Raises:
         StoreError: the disk is full or refuses; the file is unchanged.
     """
-    partial = path.with_name(f".partial-{path.name}")
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     with told_by_disk(path):
         try:
             with partial.open("w", encoding="utf-8") as file:

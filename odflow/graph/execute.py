@@ -14,7 +14,7 @@ from typing import TypeVar
 from odflow.errors import InputError, OdflowError, StageError
 from odflow.graph.content import Digests
 from odflow.graph.disk import full_disk, held, make_folder, put_in_place, remove
-from odflow.graph.job import Job, Workers
+from odflow.graph.job import Audience, Job, Workers
 from odflow.graph.key import read_inputs, recipe
 from odflow.graph.stage import Stage
 
@@ -30,7 +30,9 @@ class InProcess:
         return map(function, items)
 
 
-def execute(stage: Stage, work: Path, *, name: str, workers: Workers) -> Job:
+def execute(
+    stage: Stage, work: Path, *, name: str, workers: Workers, audience: Audience | None = None
+) -> Job:
     """Run a stage in a staging folder; its outputs are left there under their declared names.
 
     Whoever calls it removes what a failed stage leaves, unless the stage resumes.
@@ -40,6 +42,7 @@ def execute(stage: Stage, work: Path, *, name: str, workers: Workers) -> Job:
         work: the staging folder. It is made when absent and emptied unless the stage resumes.
         name: what messages call the stage.
         workers: where `Job.map` sends its items.
+        audience: hears what the stage says; the console if left out.
 
     Returns:
         The job, with the lines that the stage said.
@@ -52,7 +55,7 @@ def execute(stage: Stage, work: Path, *, name: str, workers: Workers) -> Job:
     if not stage.resumes:
         remove(work)
     make_folder(work)
-    job = Job(name, work, workers)
+    job = Job(name, work, workers, audience)
     staged = stage.model_copy(update={field: work / getattr(stage, field) for field in stage.outputs()})
     try:
         staged.run(job)
@@ -84,7 +87,7 @@ def run_alone(stage: Stage, out: Path, *, name: str = "", workers: Workers | Non
     made_here = not out.exists()
     make_folder(out)
     try:
-        with held(out / f".{name}.lock"):
+        with held(out / f".{name}.lock", name):
             return _run_in(stage, out, out / f".staging-{name}", name, workers or InProcess())
     finally:
         if made_here and not any(out.iterdir()):

@@ -23,6 +23,37 @@ class Workers(Protocol):
         """Call `function` on every item, the results in the order of the items."""
 
 
+class Audience(Protocol):
+    """Who hears of a stage while it runs."""
+
+    def say(self, line: str) -> None:
+        """Take a result that the stage states."""
+
+    def bar(self, items: Iterable[A], *, total: int | None, unit: str) -> tqdm[A]:
+        """Show how the items go by."""
+
+
+@dataclass(frozen=True)
+class Console:
+    """The streams of this process: results on standard output, bars on standard error.
+
+    Attributes:
+        name: stands before every line.
+    """
+
+    name: str
+
+    def say(self, line: str) -> None:
+        """Print a line."""
+        print(f"{self.name}: {line}", flush=True)
+
+    def bar(self, items: Iterable[A], *, total: int | None, unit: str) -> tqdm[A]:
+        """Show a bar where standard error is a terminal."""
+        from tqdm import tqdm
+
+        return tqdm(items, total=total, unit=unit, desc=self.name, disable=None, file=sys.stderr, leave=False)
+
+
 @dataclass
 class Job:
     """One execution of one stage.
@@ -32,12 +63,14 @@ class Job:
         staging: an empty folder to write into (for a stage that `resumes`, it may
             hold what a killed run left). The output fields already point into it.
         workers: the engine's workers.
+        audience: hears what the stage says; the console if left out.
         said: the lines that `say` was given.
     """
 
     name: str
     staging: Path
     workers: Workers
+    audience: Audience | None = None
     said: list[str] = field(default_factory=list)
 
     @property
@@ -48,13 +81,11 @@ class Job:
     def say(self, line: str) -> None:
         """State a result: a line on standard output, kept and shown again by a cached run."""
         self.said.append(line)
-        print(f"{self.name}: {line}", flush=True)
+        self._audience.say(line)
 
     def progress(self, items: Iterable[A], *, total: int | None = None, unit: str = "it") -> tqdm[A]:
         """Show a progress bar while the items go by, where standard error is a terminal."""
-        from tqdm import tqdm
-
-        return tqdm(items, total=total, unit=unit, desc=self.name, disable=None, file=sys.stderr, leave=False)
+        return self._audience.bar(items, total=total, unit=unit)
 
     def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
         """Call `function` on every item with the engine's workers.
@@ -68,3 +99,7 @@ class Job:
             The results, in the order of the items.
         """
         return self.workers.map(function, items)
+
+    @property
+    def _audience(self) -> Audience:
+        return self.audience or Console(self.name)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class Recipe:
         parameters: field to value, as JSON has it.
         inputs: input field to the digests of its paths; one that is left out is not there.
         also_reads: the digests of files that the inputs name.
+        packages: versions of the installed packages that the stage declares.
     """
 
     stage: str
@@ -31,21 +32,21 @@ class Recipe:
     parameters: Mapping[str, Any]
     inputs: Mapping[str, Sequence[str]]
     also_reads: Sequence[str]
+    packages: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         """SHA-256 of the recipe as JSON with sorted names, in hexadecimal."""
-        text = json.dumps(
-            {
-                "stage": self.stage,
-                "version": self.version,
-                "parameters": self.parameters,
-                "inputs": self.inputs,
-                "also_reads": self.also_reads,
-            },
-            sort_keys=True,
-            separators=(",", ":"),
-        )
+        told = {
+            "stage": self.stage,
+            "version": self.version,
+            "parameters": self.parameters,
+            "inputs": self.inputs,
+            "also_reads": self.also_reads,
+            # A stage that declares no package keeps the key that it always had.
+            **({"packages": self.packages} if self.packages else {}),
+        }
+        text = json.dumps(told, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -64,6 +65,7 @@ def recipe(name: str, stage: Stage, contents: Mapping[str, Sequence[Content]], d
         stage.model_dump(mode="json", include=set(stage.parameters())),
         {field: [content.digest for content in found] for field, found in contents.items()},
         [_digest(path, digests) for path in stage.also_reads()],
+        versions(stage.packages),
     )
 
 
@@ -74,6 +76,24 @@ def read_inputs(stage: Stage, digests: Digests) -> dict[str, list[Content]]:
         InputError: one of them cannot be read.
     """
     return {field: [digests.content(path) for path in paths] for field, paths in stage.input_paths().items()}
+
+
+def combined(digests: Sequence[str]) -> str:
+    """One digest for many; "" for none."""
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest() if digests else ""
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """The versions of installed packages; "absent" where one is not there."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for name in packages:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found
 
 
 def _digest(path: Path, digests: Digests) -> str:

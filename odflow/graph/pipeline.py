@@ -9,7 +9,7 @@ from graphlib import TopologicalSorter
 from heapq import heappop, heappush
 from pathlib import Path
 
-from odflow.graph.stage import Stage
+from odflow.graph.stage import Needs, Stage
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _REFERENCE = re.compile(rf"\$\{{({NAME.pattern})\.({NAME.pattern})\}}(?:/+(.*))?", re.DOTALL)
@@ -48,11 +48,15 @@ class Node:
         uses: the name that the stage is registered under.
         stage: its fields, checked. An input that another stage writes holds the
             text of the reference as its path.
+        retries: how often a failure is tried again.
+        needs: what it takes of a cluster; what the stage declares if None.
     """
 
     name: str
     uses: str
     stage: Stage
+    retries: int = 0
+    needs: Needs | None = None
 
     def sources(self) -> dict[str, list[Path | Reference]]:
         """What each input field that is set reads."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from odflow.errors import InputError, nearest
-from odflow.graph.content import Content, Digests
-from odflow.graph.key import Recipe, recipe
+from odflow.graph.content import Content, changes
+from odflow.graph.history import read_tree
+from odflow.graph.key import Recipe, combined, recipe, versions
 from odflow.graph.pipeline import Node, Pipeline, Reference, Selection
 from odflow.graph.record import StageRecord
 from odflow.graph.stage import Stage
-from odflow.graph.store import Result, Store
+from odflow.graph.result import Result
+from odflow.graph.store import Store
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Step:
         result: when it is cached.
         recipe: None while a stage before it has no result.
         stage: its inputs existing paths; None while a stage before it has no result.
+        contents: what each input field reads.
+        remote: the result has to be fetched from the remote store.
     """
 
     node: Node
@@ -35,6 +39,13 @@ class Step:
     result: Result | None = None
     recipe: Recipe | None = None
     stage: Stage | None = None
+    contents: Mapping[str, list[Content]] = field(default_factory=dict)
+    remote: bool = False
+
+    @property
+    def state(self) -> str:
+        """What would happen, in one word."""
+        return "fetch" if self.remote else "cached" if self.result else "run"
 
 
 class Planner:
@@ -48,7 +59,7 @@ class Planner:
 
     def __init__(self, store: Store, last: Mapping[str, StageRecord], force: Sequence[str] = ()) -> None:
         self.store, self.last, self.force = store, last, force
-        self._digests = Digests()
+        self._seen: dict[Path, Content] = {}
 
     def step(self, node: Node, results: Mapping[str, Result]) -> Step:
         """Decide for a stage.
@@ -62,29 +73,38 @@ class Planner:
         """
         waits = dict.fromkeys(source.stage for _, source in node.references() if source.stage not in results)
         if waits:
-            reasons = [f"{name} will run" for name in waits]
-            return Step(node, ", ".join(reasons + self._changes(node, None)))
+            return Step(node, ", ".join([f"{name} will run" for name in waits] + self._changes(node, None)))
         stage, contents = self._resolve(node, results)
-        made_from = recipe(node.uses, stage, contents, self._digests)
+        absent = [source.stage for _, source in node.references() if not results[source.stage].home.exists()]
+        if absent and type(stage).also_reads is not Stage.also_reads:
+            return Step(node, f"not known before {absent[0]} is fetched")
+        step = Step(node, "", None, recipe(node.uses, stage, contents, self.store.digests), stage, contents)
+        assert step.recipe is not None
         if node.name in self.force:
-            return Step(node, "forced", None, made_from, stage)
-        result = self.store.find(made_from.key, stage)
-        return Step(node, "" if result else self._why(node, made_from), result, made_from, stage)
+            return replace(step, why="forced")
+        result = self.store.find(step.recipe.key, stage)
+        return replace(step, result=result) if result else replace(step, why=self._why(step))
+
+    def look_again(self) -> None:
+        """Forget what the inputs held: time has gone by."""
+        self._seen.clear()
 
     def _resolve(self, node: Node, results: Mapping[str, Result]) -> tuple[Stage, dict[str, list[Content]]]:
         paths: dict[str, list[Path]] = {}
         contents: dict[str, list[Content]] = {}
-        for field, sources in node.sources().items():
-            found = [self._look(f"{node.name}.{field}", source, results) for source in sources]
-            paths[field] = [path for path, _ in found]
-            contents[field] = [content for _, content in found]
+        for name, sources in node.sources().items():
+            found = [self._look(f"{node.name}.{name}", source, results) for source in sources]
+            paths[name] = [path for path, _ in found]
+            contents[name] = [content for _, content in found]
         return node.with_inputs(paths), contents
 
     def _look(
         self, place: str, source: Path | Reference, results: Mapping[str, Result]
     ) -> tuple[Path, Content]:
         if isinstance(source, Path):
-            return source, self._digests.content(source)
+            if source not in self._seen:
+                self._seen[source] = self.store.digests.content(source)
+            return source, self._seen[source]
         result = results[source.stage]
         whole = result.outputs[source.output].content
         content = whole.below(source.subpath)
@@ -93,20 +113,20 @@ class Planner:
             raise InputError(f'{place}: "{source}": {source.output} holds no "{source.subpath}".{near}')
         return result.path(source.output) / source.subpath, content
 
-    def _why(self, node: Node, made_from: Recipe) -> str:
-        last = self.last.get(node.name)
+    def _why(self, step: Step) -> str:
+        last = self.last.get(step.node.name)
         if last is None or last.key is None:
             return "never ran"
-        changes = self._changes(node, made_from)
-        if changes:
-            return ", ".join(changes)
+        changed = self._changes(step.node, step)
+        if changed:
+            return ", ".join(changed)
         if last.state in ("running", "interrupted"):
             return "was interrupted"
         if last.state == "failed":
             return "failed last time"
-        return "its result is not in the store"
+        return "output missing"
 
-    def _changes(self, node: Node, made_from: Recipe | None) -> list[str]:
+    def _changes(self, node: Node, step: Step | None) -> list[str]:
         """What is not as in the last run; inputs only when they are known."""
         last = self.last.get(node.name)
         if last is None or last.key is None:
@@ -115,19 +135,31 @@ class Planner:
             return [f"uses {last.uses} -> {node.uses}"]
         found = []
         if last.version != node.stage.version:
-            found.append(f"version {last.version} -> {node.stage.version}")
+            found.append(f"{node.uses}: version {last.version} -> {node.stage.version}")
         now = node.stage.model_dump(mode="json", include=set(node.stage.parameters()))
-        for name in sorted({*now, *last.parameters}):
-            if now.get(name) != last.parameters.get(name):
-                found.append(f"{name} {_short(last.parameters.get(name))} -> {_short(now.get(name))}")
-        if made_from is not None:
-            before = {name: [one["digest"] for one in sources] for name, sources in last.inputs.items()}
-            found += [
-                f"{name} changed"
-                for name in sorted({*before, *made_from.inputs})
-                if before.get(name, []) != list(made_from.inputs.get(name, []))
-            ]
+        found += _differences(last.parameters, now, _short)
+        found += _differences(last.packages, versions(node.stage.packages), str)
+        return found + (self._input_changes(last, step) if step and step.recipe else [])
+
+    def _input_changes(self, last: StageRecord, step: Step) -> list[str]:
+        assert step.recipe is not None
+        found = []
+        for name in sorted({*last.inputs, *step.recipe.inputs}):
+            before = [source["digest"] for source in last.inputs.get(name, [])]
+            after = list(step.recipe.inputs.get(name, []))
+            if before != after:
+                found.append(self._changed_files(name, before, step.contents.get(name, [])))
+        if last.also_reads != combined(step.recipe.also_reads):
+            found.append("files that its inputs name changed")
         return found
+
+    def _changed_files(self, name: str, before: list[str], after: list[Content]) -> str:
+        """``images: 3 files added, 1 changed``, where it is known what the folder held."""
+        if len(before) == len(after) == 1 and after[0].folder:
+            old = read_tree(self.store.folder, before[0])
+            if old is not None:
+                return f"{name}: {changes(old, after[0].entries)}"
+        return f"{name} changed"
 
 
 def plan(pipeline: Pipeline, selection: Selection, planner: Planner) -> list[Step]:
@@ -148,12 +180,27 @@ def plan(pipeline: Pipeline, selection: Selection, planner: Planner) -> list[Ste
     results: dict[str, Result] = {}
     steps = []
     for node in pipeline.nodes.values():
-        step = planner.step(node, results)
+        step = _with_remote(planner.step(node, results), planner.store)
         if step.result:
             results[node.name] = step.result
         if node.name in selected:
             steps.append(step)
     return steps
+
+
+def _with_remote(step: Step, store: Store) -> Step:
+    if step.recipe is None or step.stage is None or step.result or step.why == "forced":
+        return step
+    result = store.remote_result(step.recipe.key, step.stage)
+    return replace(step, result=result, remote=True, why="in the remote store") if result else step
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any], shown: Callable[[Any], str]) -> list[str]:
+    return [
+        f"{name} {shown(before.get(name))} -> {shown(now.get(name))}"
+        for name in sorted({*now, *before})
+        if now.get(name) != before.get(name)
+    ]
 
 
 def _short(value: Any) -> str:

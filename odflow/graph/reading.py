@@ -14,8 +14,10 @@ from odflow.graph.document import parse, read_document
 from odflow.graph.explain import faults, wrong_path
 from odflow.graph.pipeline import NAME, Node, Pipeline, Reference, Selection, ancestors, ordered
 from odflow.graph.registry import Registry
-from odflow.graph.stage import Stage
+from odflow.graph.stage import RESERVED, Needs, Stage
 from odflow.graph.substitution import PLACEHOLDER, Params, strings
+
+MOST_RETRIES = 10
 
 
 def read_pipeline(
@@ -113,7 +115,7 @@ class _Reading:
         for name, body in self.stages.items():
             self._find_class(name, str(body.get("uses", name)))
         for name, body in self.stages.items():
-            written = {key: value for key, value in body.items() if key != "uses"}
+            written = {key: value for key, value in body.items() if key not in RESERVED}
             filled = {key: params.fill(value, ("stages", name, key)) for key, value in written.items()}
             found = [Reference.parse(text) for text in strings(filled)]
             self.edges[name] = [one.stage for one in found if one and one.stage in self.stages]
@@ -166,12 +168,33 @@ class _Reading:
 
     def _make_node(self, name: str, wrong: set[str]) -> None:
         stage, fields = self.classes[name], self.fields[name]
+        body = self.stages[name]
+        retries, needs = self._retries(name, body.get("retries", 0)), self._needs(name, body.get("needs"))
         try:
-            self.nodes[name] = Node(name, str(self.stages[name].get("uses", name)), stage(**fields))
+            self.nodes[name] = Node(name, str(body.get("uses", name)), stage(**fields), retries, needs)
         except ValidationError as error:
             for location, line in faults(error, stage, fields, str):
                 if not wrong or (location and location[0] not in wrong):
                     self.document.problem(f"{name}: {line}", "stages", name, *location)
+
+    def _retries(self, name: str, value: Any) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_RETRIES:
+            return value
+        line = f"{name}: retries is {value!r}; wanted a whole number from 0 to {MOST_RETRIES}."
+        self.document.problem(line, "stages", name, "retries")
+        return 0
+
+    def _needs(self, name: str, value: Any) -> Needs | None:
+        if value is None:
+            return None
+        try:
+            return Needs.model_validate(value)
+        except ValidationError as error:
+            for detail in error.errors():
+                field = "".join(f".{step}" for step in detail["loc"])
+                line = f"{name}: needs{field} is {detail['input']!r}; {detail['msg']}."
+                self.document.problem(line, "stages", name, "needs", *detail["loc"])
+            return None
 
     def _is_wrong(self, name: str, key: str, value: Any) -> bool:
         stage = self.classes.get(name)

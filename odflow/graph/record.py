@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from odflow.graph.disk import write_whole
 
-State = Literal["done", "cached", "running", "failed", "interrupted", "not run"]
+State = Literal["done", "cached", "fetched", "running", "failed", "interrupted", "not run"]
 _log = logging.getLogger("odflow.record")
 
 
@@ -23,10 +23,13 @@ class StageRecord:
         uses: the name that the stage is registered under.
         state: "running" also of a run that was killed.
         seconds: in this run.
+        peak: the most memory that its process held, bytes; 0 when it did not run.
         key: None when it was not reached.
         version: of the stage's code.
         parameters: field to value.
         inputs: field to path and digest of each thing that it read.
+        also_reads: digest of what its inputs name besides.
+        packages: name to version of each package that it declares.
         outputs: field to path.
         said: the lines that it said.
         error: why it failed.
@@ -35,10 +38,13 @@ class StageRecord:
     uses: str
     state: State
     seconds: float = 0.0
+    peak: int = 0
     key: str | None = None
     version: int | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, list[Mapping[str, str]]] = field(default_factory=dict)
+    also_reads: str = ""
+    packages: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     error: str | None = None

@@ -1,22 +1,28 @@
-"""Execute a pipeline: what has a result is not run again."""
+"""Execute a pipeline: what has a result is not run again, what can run at once does."""
 
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from odflow.errors import InputError, OdflowError
+from odflow.errors import InputError, OdflowError, StoreError
 from odflow.graph.disk import held, make_folder
-from odflow.graph.execute import can_go_on, execute
-from odflow.graph.job import Workers
+from odflow.graph.history import Used, keep_run, keep_tree
+from odflow.graph.key import combined
+from odflow.graph.making import Kept, Maker
 from odflow.graph.pipeline import Node, Pipeline, Reference, Selection
 from odflow.graph.plan import Planner, Step
 from odflow.graph.record import RunRecord, StageRecord, State, read_record, write_record
-from odflow.graph.store import Result, Store
+from odflow.graph.result import Result
+from odflow.graph.screen import Screen
+from odflow.graph.store import Store
+from odflow.graph.task import Engine
 from odflow.graph.workdir import place_outputs
 
 _log = logging.getLogger("odflow.run")
@@ -37,7 +43,7 @@ class Outcome:
     exit_code: int
 
 
-def run(pipeline: Pipeline, selection: Selection, store: Store, workdir: Path, workers: Workers) -> Outcome:
+def run(pipeline: Pipeline, selection: Selection, store: Store, workdir: Path, engine: Engine) -> Outcome:
     """Execute the selected stages that have no result, and put all outputs in the work folder.
 
     A stage that fails does not stop those that do not read from it.
@@ -46,8 +52,8 @@ def run(pipeline: Pipeline, selection: Selection, store: Store, workdir: Path, w
         pipeline: the stages.
         selection: which of them.
         store: where results are kept.
-        workdir: gets STAGE/NAME for every output, and run.json.
-        workers: where `Job.map` sends its items.
+        workdir: gets STAGE/NAME for every output, STAGE/stage.log, and run.json.
+        engine: where stages run, `engine.jobs` of them at once.
 
     Raises:
         InputError: with `only`, a stage before it has no result.
@@ -55,22 +61,33 @@ def run(pipeline: Pipeline, selection: Selection, store: Store, workdir: Path, w
         KeyboardInterrupt: after run.json was written; the next run goes on from there.
     """
     make_folder(workdir)
-    with held(workdir / ".lock"):
-        return _Run(pipeline, selection, store, workdir, workers).outcome()
+    with held(workdir / ".lock", f"a run of {pipeline.path}"), store.in_use():
+        return _Run(pipeline, selection, store, workdir, engine).outcome()
 
 
 class _Run:
+    """One run. Threads make results; all that is noted of them is noted in the main thread.
+
+    Attributes:
+        results: of the stages that have one.
+        settled: names of the stages that nothing more will happen to.
+    """
+
     def __init__(
-        self, pipeline: Pipeline, selection: Selection, store: Store, workdir: Path, workers: Workers
+        self, pipeline: Pipeline, selection: Selection, store: Store, workdir: Path, engine: Engine
     ) -> None:
         self.pipeline, self.selection, self.store = pipeline, selection, store
-        self.workdir, self.workers = workdir, workers
+        self.workdir, self.engine = workdir, engine
         last = read_record(workdir)
         before = last.stages if last else {}
         self.planner = Planner(store, before, selection.force)
+        self.screen = Screen()
+        self.maker = Maker(store, engine, workdir, self.screen.hear)
         self.results: dict[str, Result] = {}
+        self.settled: set[str] = set()
         self.exit_code = 0
         self.began = time.monotonic()
+        self.name = f"{time.strftime('%Y%m%dT%H%M%S')}-{time.time_ns() % 10**9:09d}-{os.getpid()}"
         kept = {name: before[name] for name in pipeline.nodes if name in before}
         started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         self.record = RunRecord(str(pipeline.path), "running", started, stages=kept)
@@ -79,14 +96,36 @@ class _Run:
         selected = self.selection.names(self.pipeline)
         if self.selection.only:
             self._find_upstream(self.selection.only)
-        try:
-            for name in selected:
-                self._stage(self.pipeline.nodes[name])
-        except BaseException:
-            self._write("interrupted")
-            raise
+        under_way: dict[Future[Kept], _Begun] = {}
+        with ThreadPoolExecutor(self.engine.jobs, thread_name_prefix="stage") as pool:
+            try:
+                self._work(selected, under_way, pool)
+            except BaseException:
+                self._interrupt(under_way)
+                raise
         self._write("failed" if self.exit_code else "done")
         return Outcome(self.record, selected, self.exit_code)
+
+    def _work(
+        self, selected: list[str], under_way: dict[Future[Kept], _Begun], pool: ThreadPoolExecutor
+    ) -> None:
+        waiting = [self.pipeline.nodes[name] for name in selected]
+        while waiting or under_way:
+            ready = next((node for node in waiting if self._is_ready(node, selected)), None)
+            if ready and len(under_way) < self.engine.jobs:
+                waiting.remove(ready)
+                begun = self._begin(ready)
+                if begun:
+                    under_way[pool.submit(self.maker.make, begun.step)] = begun
+                continue
+            done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._finish(under_way[future], future)
+                del under_way[future]
+
+    def _is_ready(self, node: Node, selected: list[str]) -> bool:
+        sources = {source.stage for _, source in node.references()}
+        return all(name in self.settled or name not in selected for name in sources)
 
     def _find_upstream(self, name: str) -> None:
         for other in self.pipeline.upstream(name):
@@ -95,67 +134,63 @@ class _Run:
                 raise InputError(f"--only {name}: {other} has to run first ({step.why}). Use --until {name}.")
             self.results[other] = step.result
 
-    def _stage(self, node: Node) -> None:
+    def _begin(self, node: Node) -> _Begun | None:
+        """Settle a stage that is cached or cannot run; otherwise tell what is to be made."""
         blocked = [source.stage for _, source in node.references() if source.stage not in self.results]
-        self._begin(node, "not run" if blocked else "running")
+        self._note_begin(node, "not run" if blocked else "running")
         if blocked:
+            self.settled.add(node.name)
             _log.warning("%s: not run, since %s has no result.", node.name, blocked[0])
-            return
+            return None
         began = time.monotonic()
         try:
-            self._make(node, began)
-        except KeyboardInterrupt:
-            self._end(node, "interrupted", began)
-            raise
+            step = self.planner.step(node, self.results)
+            self._note(node.name, **self._made_from(step))
+            if step.result is None:
+                self._keep_trees(step)
+                self._write("running")
+                return _Begun(step, began)
+            self._place(step, step.result)
+            self.store.send(step.result)
+            self._settle(node.name, Kept(step.result, "cached"), began)
+        except Exception as error:
+            self._fail(node, error, began)
+        return None
+
+    def _finish(self, begun: _Begun, future: Future[Kept]) -> None:
+        node = begun.step.node
+        self.screen.forget(node.name)
+        self.planner.look_again()
+        try:
+            self._settle(node.name, future.result(), begun.began)
+            self._write("running")
         except BrokenPipeError:
             raise
         except Exception as error:  # a stage may fail in any way at all
-            self._fail(node, error, began)
+            self._fail(node, error, begun.began)
 
-    def _make(self, node: Node, began: float) -> None:
-        name = node.name
-        step = self.planner.step(node, self.results)
-        self.record.stages[name] = replace(self.record.stages[name], **self._recipe(step))
-        result, ran = (step.result, False) if step.result else self._execute(step)
+    def _settle(self, name: str, kept: Kept, began: float) -> None:
+        result = kept.result
+        self.settled.add(name)
         self.results[name] = result
-        self._place(step, result)
-        if not ran:
+        if kept.state != "done":
             for line in result.said:
                 print(f"{name}: {line}", flush=True)
         outputs = {field: str(self.workdir / name / made.name) for field, made in result.outputs.items()}
-        self._end(node, "done" if ran else "cached", began, outputs=outputs, said=list(result.said))
-        if ran:
-            self._write("running")
+        self._note_end(name, kept.state, began, outputs=outputs, said=list(result.said), peak=kept.peak)
 
     def _place(self, step: Step, result: Result) -> None:
+        """Put a cached result in the work folder; say so when that undoes somebody's edit."""
         name = step.node.name
         last = self.planner.last.get(name)
         for path in place_outputs(result, self.workdir / name):
-            if last and step.recipe and last.key == step.recipe.key and step.result:
+            if last and step.recipe and last.key == step.recipe.key:
                 _log.warning("%s: was changed by hand; the stage's own output is back.", path)
 
-    def _execute(self, step: Step) -> tuple[Result, bool]:
-        """The result, and whether it was made here: another run may have made it meanwhile."""
-        name, stage, recipe = step.node.name, step.stage, step.recipe
-        assert stage is not None, "every stage before it has a result"
-        assert recipe is not None
-        forced = name in self.selection.force
-        with self.store.claim(recipe.key) as work:
-            made_meanwhile = None if forced else self.store.find(recipe.key, stage)
-            if made_meanwhile:
-                return made_meanwhile, False
-            if forced:
-                self.store.discard(recipe.key)
-            _log.info("%s: runs (%s).", name, step.why)
-            self._write("running")
-            began = time.monotonic()
-            try:
-                job = execute(stage, work, name=name, workers=self.workers)
-                return self.store.publish(recipe.key, stage, job.said, time.monotonic() - began), True
-            except BaseException as error:
-                if not can_go_on(stage, error):
-                    self.store.discard(recipe.key)
-                raise
+    def _keep_trees(self, step: Step) -> None:
+        for contents in step.contents.values():
+            for content in contents:
+                keep_tree(self.store.folder, content)
 
     def _fail(self, node: Node, error: Exception, began: float) -> None:
         if isinstance(error, OdflowError):
@@ -163,23 +198,31 @@ class _Run:
         else:
             first = next(iter(str(error).splitlines()), "")
             lines, code = [f"unexpected {type(error).__name__}: {first} (--debug shows where)"], 1
-        name = f"{node.name}: "
-        message = "\n".join(name + self._shown(line, node).removeprefix(name) for line in lines)
+        message = "\n".join(self._shown(line, node) for line in lines)
         _log.error("%s", message)
         _log.debug("", exc_info=error)
+        self.settled.add(node.name)
         self.exit_code = self.exit_code or code
-        self._end(node, "failed", began, error=message)
+        self._note_end(node.name, "failed", began, error=message)
         self._write("running")
 
+    def _interrupt(self, under_way: dict[Future[Kept], _Begun]) -> None:
+        self.maker.stop()
+        wait(under_way)
+        for begun in under_way.values():
+            self.screen.forget(begun.step.node.name)
+            self._note_end(begun.step.node.name, "interrupted", begun.began)
+        self._write("interrupted")
+
     def _shown(self, line: str, node: Node) -> str:
-        """Name files as the user finds them, not as they lie in the store."""
+        """Name the stage, and files as the user finds them, not as they lie in the store."""
         for name, result in self.results.items():
             line = line.replace(f"{result.folder}/", f"{self.workdir / name}/")
-        return re.sub(
-            re.escape(f"{self.store.folder}/staging/") + r"\w+/work/", f"{self.workdir / node.name}/", line
-        )
+        staging = re.escape(f"{self.store.folder}/staging/") + r"\w+(/work)?"
+        line = re.sub(staging, str(self.workdir / node.name), line)
+        return line if line.startswith((f"{node.name}: ", f"{node.name} ")) else f"{node.name}: {line}"
 
-    def _recipe(self, step: Step) -> dict[str, Any]:
+    def _made_from(self, step: Step) -> dict[str, Any]:
         """What run.json tells about what a stage is made from."""
         assert step.recipe is not None
         inputs = {
@@ -194,6 +237,8 @@ class _Run:
             "version": step.recipe.version,
             "parameters": step.recipe.parameters,
             "inputs": inputs,
+            "also_reads": combined(step.recipe.also_reads),
+            "packages": step.recipe.packages,
         }
 
     def _path(self, source: Path | Reference) -> Path:
@@ -202,20 +247,20 @@ class _Run:
         made = self.results[source.stage].outputs[source.output]
         return self.workdir / source.stage / made.name / source.subpath
 
-    def _begin(self, node: Node, state: State) -> None:
+    def _note_begin(self, node: Node, state: State) -> None:
         """Keep what is known of the stage's last recipe, for the next plan to compare with."""
         known = self.record.stages.get(node.name)
         if known is None or known.uses != node.uses:
             known = StageRecord(node.uses, state)
         self.record.stages[node.name] = replace(
-            known, state=state, seconds=0.0, outputs={}, said=[], error=None
+            known, state=state, seconds=0.0, peak=0, outputs={}, said=[], error=None
         )
 
-    def _end(self, node: Node, state: State, began: float, **more: Any) -> None:
-        seconds = round(time.monotonic() - began, 3)
-        self.record.stages[node.name] = replace(
-            self.record.stages[node.name], state=state, seconds=seconds, **more
-        )
+    def _note_end(self, name: str, state: State, began: float, **more: Any) -> None:
+        self._note(name, state=state, seconds=round(time.monotonic() - began, 3), **more)
+
+    def _note(self, name: str, **facts: Any) -> None:
+        self.record.stages[name] = replace(self.record.stages[name], **facts)
 
     def _write(self, state: State) -> None:
         self.record.state = state
@@ -223,3 +268,21 @@ class _Run:
         order = [name for name in self.pipeline.nodes if name in self.record.stages]
         self.record.stages = {name: self.record.stages[name] for name in order}
         write_record(self.workdir, self.record)
+        stages = self.record.stages.values()
+        digests = [
+            source["digest"] for stage in stages for paths in stage.inputs.values() for source in paths
+        ]
+        used = Used(frozenset(stage.key for stage in stages if stage.key), frozenset(digests))
+        try:
+            keep_run(self.store.folder, self.name, self.workdir, used)
+        except StoreError:
+            if any(stage.state in ("done", "running") for stage in stages):
+                raise  # a store that cannot be written serves those who only read from it
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A stage that is being made, and since when (monotonic seconds)."""
+
+    step: Step
+    began: float

@@ -6,8 +6,9 @@ from typing import Any
 
 from odflow.errors import ConfigError
 from odflow.graph.pipeline import NAME
+from odflow.graph.reading import MOST_RETRIES
 from odflow.graph.registry import Registry
-from odflow.graph.stage import Stage, summary
+from odflow.graph.stage import Needs, Stage, summary
 
 _PLACEHOLDER = {"type": "string", "pattern": r"\$\{[^{}]+\}"}
 _SCALARS = {"string", "number", "integer", "boolean", "null"}
@@ -76,6 +77,8 @@ def _stage(stage: type[Stage]) -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {
             "uses": {"type": "string"},
+            "retries": {"type": "integer", "minimum": 0, "maximum": MOST_RETRIES},
+            "needs": Needs.model_json_schema(),
             **{name: _open(field, models) for name, field in fields.items()},
         },
     }

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
 if TYPE_CHECKING:
     from odflow.graph.job import Job
@@ -46,6 +46,20 @@ def output(name: str, description: str = "") -> Any:
     return Field(Path(name), description=description)
 
 
+RESERVED = ("uses", "retries", "needs")
+"""What a pipeline says of a stage beside its fields."""
+
+
+class Needs(BaseModel):
+    """What a stage takes of the machine that a cluster runs it on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cpus: float = Field(1, ge=0, description="processors; what the stage maps takes others")
+    gpus: float = Field(0, ge=0, description="graphics processors")
+    memory: ByteSize = Field(ByteSize(0), description="bytes, or as in 8 GiB; 0 when it does not matter")
+
+
 class Stage(BaseModel):
     """Fields are inputs, parameters and outputs; `run` turns the first into the last.
 
@@ -64,6 +78,17 @@ class Stage(BaseModel):
     resumes: ClassVar[bool] = False
     """True: a staging folder that a killed run left is given to the next run with
     the same key, and `run` goes on from what it finds there."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Installed packages whose versions are part of the key."""
+    needs: ClassVar[Needs] = Needs()
+    """What it takes of a cluster; a pipeline may say otherwise."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse fields that a pipeline could not set."""
+        for name in RESERVED:
+            if name in cls.model_fields:
+                raise TypeError(f'{cls.__name__}: "{name}" is a word of pipelines; rename the field')
 
     @abstractmethod
     def run(self, job: Job) -> None:

@@ -1,10 +1,15 @@
 """Where results are kept: one folder for each key, never half written.
 
     .odflow/version                            of this layout
+    .odflow/digests.sqlite                     digests of files that were read (see `memory`)
     .odflow/results/KEY/result.json            what the outputs are, and their digests
     .odflow/results/KEY/outputs/NAME           the outputs under their declared names
+    .odflow/results/KEY/stage.log              what the stage printed
     .odflow/staging/KEY/work/                  a stage that is under way writes here
     .odflow/staging/KEY/{result.json,outputs}  a result on its way to results/KEY
+    .odflow/staging/KEY.{lock,busy}            held by a run, and by the process of the stage
+    .odflow/runs/                              which keys each run used (see `history`)
+    .odflow/trees/                             what input folders held (see `history`)
 
 Writing result.json decides: before it the staging is work under way, after it
 the result only has to be moved, and whoever claims the key next does that.
@@ -12,49 +17,25 @@ the result only has to be moved, and whoever claims the key next does that.
 
 from __future__ import annotations
 
-import json
+import fcntl
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from odflow.errors import StoreError
-from odflow.graph.content import Content, Digests, Entry
+from odflow.errors import InputError, RemoteError, StoreError
+from odflow.graph.content import Digests, Entry, changes
 from odflow.graph.disk import flush, flush_one, held, make_folder, remove, told_by_disk, write_whole
+from odflow.graph.memory import Memory
+from odflow.graph.result import Made, Result, manifest, read_manifest
 from odflow.graph.stage import Stage
+
+if TYPE_CHECKING:
+    from odflow.graph.remote import Remote
 
 VERSION = "1"
 _log = logging.getLogger("odflow.store")
-
-
-@dataclass(frozen=True)
-class Made:
-    """An output of a result: its declared name and what it holds."""
-
-    name: str
-    content: Content
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a stage made.
-
-    Attributes:
-        folder: where the outputs lie; not to be written to.
-        outputs: field to output.
-        said: the lines that the stage said.
-        seconds: how long it took.
-    """
-
-    folder: Path
-    outputs: Mapping[str, Made]
-    said: Sequence[str]
-    seconds: float
-
-    def path(self, output: str) -> Path:
-        """Where an output lies."""
-        return self.folder / self.outputs[output].name
 
 
 class Store:
@@ -62,13 +43,19 @@ class Store:
 
     Args:
         folder: made when the first stage runs.
+        remote: where other machines share their results.
+
+    Attributes:
+        digests: of files, remembered in the store.
 
     Raises:
         StoreError: it cannot be read, or another version of odflow wrote it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, remote: Remote | None = None) -> None:
+        self.folder, self.remote = folder, remote
+        self.memory = Memory(folder / "digests.sqlite")
+        self.digests = Digests(self.memory)
         found = VERSION
         try:
             found = (folder / "version").read_text(errors="replace").strip()
@@ -83,33 +70,82 @@ class Store:
             )
 
     def find(self, key: str, stage: Stage) -> Result | None:
-        """The result of a key, if it is whole and has the outputs that the stage declares."""
+        """The result of a key, if it is whole, unchanged, and has the outputs that the stage declares."""
         folder = self.folder / "results" / key
         if not folder.exists():
             return None
         try:
-            result = _read(folder)
-        except (OSError, ValueError, KeyError, TypeError):
+            result = read_manifest((folder / "result.json").read_text(encoding="utf-8"), folder)
+        except (OSError, ValueError):
             _log.warning("%s: cannot be read, so its stage will run again.", folder / "result.json")
             return None
-        if {field: made.name for field, made in result.outputs.items()} != _declared(stage):
+        if result.names != declared(stage):
             return None
-        damaged = _damage(result)
+        damaged = self.damage(result)
         if damaged:
-            _log.warning("%s: is missing or was changed, so its stage will run again.", damaged)
+            _log.warning("%s, so its stage will run again.", damaged[0])
             return None
         return result
 
+    def damage(self, result: Result, digests: Digests | None = None) -> list[str]:
+        """What is wrong with the files of a result: place and fault of each.
+
+        Args:
+            result: in this store.
+            digests: reads the files; what the store remembers of unchanged ones is believed if left out.
+        """
+        digests = digests or self.digests
+        found = []
+        for field, made in result.outputs.items():
+            path = result.path(field)
+            try:
+                content = digests.content(path)
+            except InputError:
+                found.append(f"{path}: is missing or cannot be read")
+                continue
+            if content != made.content:
+                faults = changes(made.content.entries, content.entries)
+                names = [(name, "is missing") for name in faults.removed]
+                names += [(name, "does not belong there") for name in faults.added]
+                names += [(name, "was changed") for name in faults.changed]
+                found += [f"{path / name}: {fault}" for name, fault in names]
+        return found
+
     @contextmanager
-    def claim(self, key: str) -> Iterator[Path]:
-        """Hold a key while its stage runs; another run that wants it waits. Gives the folder to work in."""
-        make_folder(self.folder / "staging")
-        if not (self.folder / "version").exists():
-            with held(self.folder / "version.lock"):
-                write_whole(self.folder / "version", f"{VERSION}\n")
-        with held(self.folder / "staging" / f"{key}.lock"):
-            self._finish(key)
-            yield self.folder / "staging" / key / "work"
+    def claim(self, key: str, what: str, stopped: Callable[[], bool] = lambda: False) -> Iterator[Path]:
+        """Hold a key while its stage runs; another run that wants it waits.
+
+        Args:
+            key: what is to be made.
+            what: is being done, for those who wait.
+            stopped: asked while waiting for another run; true gives up.
+
+        Yields:
+            The folder of the key: a `Task` stages there.
+
+        Raises:
+            StoreError: the store cannot be written.
+            KeyboardInterrupt: `stopped` said so.
+        """
+        self._make()
+        staging = self.folder / "staging" / key
+        with held(staging.with_suffix(".lock"), what, stopped):
+            # The run that held the key before may have been killed, and its stage not yet ended.
+            with held(staging.with_suffix(".busy"), what, stopped):
+                self._finish(key)
+            yield staging
+
+    @contextmanager
+    def in_use(self, *, alone: bool = False) -> Iterator[None]:
+        """Keep others from removing results meanwhile; `alone`: wait until nobody uses any."""
+        self._make()
+        with told_by_disk(self.folder), (self.folder / "version").open() as file:
+            try:
+                fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+            except BlockingIOError:
+                _log.info("waits for another process that uses %s.", self.folder)
+                fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            yield
 
     def publish(self, key: str, stage: Stage, said: Sequence[str], seconds: float) -> Result:
         """Take the outputs of a stage out of the folder that `claim` gave.
@@ -121,17 +157,86 @@ class Store:
         digests = Digests()
         outputs = {}
         with told_by_disk(staging):
-            for field, name in _declared(stage).items():
+            for field, name in declared(stage).items():
                 outputs[field] = Made(name, digests.content(staging / "work" / name))
                 _protect(staging / "work" / name)
         flush(staging / "work")
-        write_whole(staging / "result.json", _written(outputs, said, seconds))
+        result = Result(self.folder / "results" / key, outputs, list(said), seconds)
+        write_whole(staging / "result.json", manifest(result))
         self._finish(key)
-        return Result(self.folder / "results" / key / "outputs", outputs, said, seconds)
+        return result
+
+    def fetch(self, key: str, stage: Stage) -> Result | None:
+        """Bring the result of a claimed key from the remote store.
+
+        A result that is not there, damaged or out of reach is none; the last two with a warning.
+
+        Raises:
+            StoreError: the disk is full or refuses.
+        """
+        result = self.remote_result(key, stage)
+        if result is None or self.remote is None:
+            return None
+        staging = self.folder / "staging" / key
+        self.discard(key)
+        try:
+            for made in result.outputs.values():
+                if made.content.folder:
+                    make_folder(staging / "work" / made.name)
+            self.remote.fetch(_files(result, staging / "work"))
+        except RemoteError as error:
+            _log.warning("%s So its stage will run.", error)
+            self.discard(key)
+            return None
+        found = self.publish(key, stage, result.said, result.seconds)
+        self._mark_sent(found)
+        return found
+
+    def remote_result(self, key: str, stage: Stage) -> Result | None:
+        """What the remote store holds for a key; its files are not here."""
+        try:
+            text = self.remote and self.remote.manifest(key)
+        except RemoteError as error:
+            _log.warning("%s The remote store is not asked again.", error)
+            self.remote = None
+            return None
+        if not text:
+            return None
+        try:
+            result = read_manifest(text, self.folder / "results" / key)
+        except ValueError as error:
+            _log.warning("the remote store's results/%s.json: %s; its stage will run.", key, error)
+            return None
+        return result if result.names == declared(stage) else None
+
+    def send(self, result: Result) -> None:
+        """Send a result to the remote store, unless that was done; a failure is a warning."""
+        if self.remote is None or self.remote.url in _sent_to(result):
+            return
+        try:
+            self.remote.send(result.folder.name, manifest(result), _files(result, result.folder / "outputs"))
+        except RemoteError as error:
+            _log.warning("%s The remote store is not asked again; the next run sends it.", error)
+            self.remote = None
+            return
+        self._mark_sent(result)
 
     def discard(self, key: str) -> None:
         """Forget the work under way of a claimed key."""
         remove(self.folder / "staging" / key)
+        remove(self.folder / "staging" / f"{key}.busy")  # of a stage that was killed
+
+    def _mark_sent(self, result: Result) -> None:
+        assert self.remote is not None
+        write_whole(
+            result.folder / "sent", "".join(f"{url}\n" for url in {*_sent_to(result), self.remote.url})
+        )
+
+    def _make(self) -> None:
+        make_folder(self.folder / "staging")
+        if not (self.folder / "version").exists():
+            with held(self.folder / "version.lock", "making the store"):
+                write_whole(self.folder / "version", f"{VERSION}\n")
 
     def _finish(self, key: str) -> None:
         """Move a decided result to its place; every step can be done again after a kill."""
@@ -139,7 +244,8 @@ class Store:
         if not (staging / "result.json").exists():
             return
         with told_by_disk(staging):
-            for made in _read(staging).outputs.values():
+            decided = read_manifest((staging / "result.json").read_text(encoding="utf-8"), staging)
+            for made in decided.outputs.values():
                 work, output = staging / "work" / made.name, staging / "outputs" / made.name
                 output.parent.mkdir(parents=True, exist_ok=True)
                 if work.exists():
@@ -152,8 +258,24 @@ class Store:
             flush_one(final.parent)
 
 
-def _declared(stage: Stage) -> dict[str, str]:
+def declared(stage: Stage) -> dict[str, str]:
+    """The outputs of a stage: field to name."""
     return {field: getattr(stage, field).as_posix() for field in stage.outputs()}
+
+
+def _sent_to(result: Result) -> set[str]:
+    try:
+        return set((result.folder / "sent").read_text(encoding="utf-8").splitlines())
+    except OSError:
+        return set()
+
+
+def _files(result: Result, below: Path) -> Mapping[Path, Entry]:
+    return {
+        below / made.name / entry.path: entry
+        for made in result.outputs.values()
+        for entry in made.content.entries
+    }
 
 
 def _protect(output: Path) -> None:
@@ -161,36 +283,3 @@ def _protect(output: Path) -> None:
     for path in [output, *output.rglob("*")] if output.is_dir() else [output]:
         if path.is_file():
             path.chmod(0o444)
-
-
-def _damage(result: Result) -> Path | None:
-    """The first file that is not there or has another size than it was stored with."""
-    for made in result.outputs.values():
-        for entry in made.content.entries:
-            path = result.folder / made.name / entry.path
-            if not path.is_file() or path.stat().st_size != entry.size:
-                return path
-    return None
-
-
-def _written(outputs: Mapping[str, Made], said: Sequence[str], seconds: float) -> str:
-    made = {
-        field: {
-            "name": output.name,
-            "digest": output.content.digest,
-            "size": output.content.size,
-            "folder": output.content.folder,
-            "files": [[entry.path, entry.size, entry.sha256] for entry in output.content.entries],
-        }
-        for field, output in outputs.items()
-    }
-    return json.dumps({"outputs": made, "said": list(said), "seconds": round(seconds, 3)}, indent=1) + "\n"
-
-
-def _read(folder: Path) -> Result:
-    data = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    outputs = {
-        field: Made(made["name"], Content(made["folder"], tuple(Entry(*entry) for entry in made["files"])))
-        for field, made in data["outputs"].items()
-    }
-    return Result(folder / "outputs", outputs, data["said"], data["seconds"])

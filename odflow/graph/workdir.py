@@ -7,11 +7,13 @@ from pathlib import Path
 
 from odflow.graph.content import Content
 from odflow.graph.disk import copy_in_place
-from odflow.graph.store import Result
+from odflow.graph.result import Result
+
+LOG = "stage.log"
 
 
 def place_outputs(result: Result, folder: Path) -> list[Path]:
-    """Copy the outputs of a result to `folder` under their declared names, unless they are there.
+    """Copy the outputs and the log of a result to `folder`, unless they are there.
 
     A copy has the times of its original, so an edit is seen without reading it.
 
@@ -29,6 +31,9 @@ def place_outputs(result: Result, folder: Path) -> list[Path]:
         if target.exists():
             replaced.append(target)
         copy_in_place(source, target)
+    log = result.home / LOG
+    if _stamp(log) not in (None, _stamp(folder / LOG)):
+        copy_in_place(log, folder / LOG)
     return replaced
 
 

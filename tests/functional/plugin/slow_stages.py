@@ -1,9 +1,15 @@
 """Stages of another package, slow enough to be killed in the middle."""
 
-from time import sleep
+import os
+import signal
+from pathlib import Path
+from threading import Lock
+from time import monotonic, sleep
+from typing import Literal
 
 from pydantic import Field
 
+from odflow.errors import InputError, StageError
 from odflow.graph import InputPath, Job, OutputFile, OutputFolder, Stage, output
 
 
@@ -50,3 +56,102 @@ class SlowCount(Stage):
                 file.flush()
                 sleep(self.pause)
         self.counted.write_bytes(done.read_bytes())
+
+
+class Meet(Stage):
+    """Wait until others of its kind run at the same time."""
+
+    place: Path = Field(description="folder where they leave their names")
+    wanted: int = Field(2, ge=1, description="how many must be there")
+    label: str = Field("", description="what tells one from another")
+
+    met: OutputFile = output("met.txt", "who was there")
+
+    def run(self, job: Job) -> None:
+        self.place.mkdir(parents=True, exist_ok=True)
+        (self.place / job.name).touch()
+        until = monotonic() + 10
+        while len(list(self.place.iterdir())) < self.wanted:
+            if monotonic() > until:
+                raise StageError(f"{job.name}: nobody came.")
+            sleep(0.02)
+        self.met.write_text("met\n")
+
+
+class Spread(Stage):
+    """Map items, and tell how many were worked on at once."""
+
+    items: int = Field(20, ge=1, description="how many")
+    pause: float = Field(0.02, ge=0, description="for each item, seconds")
+
+    most: OutputFile = output("most.txt", "the most at once")
+
+    def run(self, job: Job) -> None:
+        lock, now, most = Lock(), 0, 0
+
+        def work(number: int) -> int:
+            nonlocal now, most
+            with lock:
+                now += 1
+                most = max(most, now)
+            sleep(self.pause)
+            with lock:
+                now -= 1
+            return number
+
+        assert list(job.map(work, range(self.items))) == list(range(self.items))
+        self.most.write_text(f"{most}\n")
+
+
+class Hog(Stage):
+    """Take memory, then end as asked."""
+
+    mebibytes: int = Field(300, ge=1, description="how much")
+    end: Literal["well", "killed", "crashed", "exit"] = Field("well", description="how")
+
+    text: OutputFile = output("text.txt", "a word")
+
+    def run(self, job: Job) -> None:
+        held = bytearray(b"1") * (self.mebibytes * 2**20)
+        print("printed by Python")
+        os.write(2, b"written by C\n")
+        if self.end == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.end == "crashed":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if self.end == "exit":
+            os._exit(3)
+        self.text.write_text(f"{len(held)}\n")
+
+
+class Flaky(Stage):
+    """Fail some times, as a network does."""
+
+    failures: int = Field(description="how often")
+    place: Path = Field(description="folder that counts them")
+    wrong_input: bool = Field(False, description="fail as for an input that is wrong")
+
+    text: OutputFile = output("text.txt", "a word")
+
+    def run(self, job: Job) -> None:
+        self.place.mkdir(parents=True, exist_ok=True)
+        found = len(list(self.place.iterdir()))
+        if found < self.failures:
+            (self.place / str(found)).touch()
+            raise (InputError if self.wrong_input else StageError)(
+                f"{job.name}: no answer, attempt {found + 1}."
+            )
+        self.text.write_text("at last\n")
+
+
+class Meddle(Stage):
+    """Change an input while it reads it."""
+
+    source: InputPath = Field(description="what is changed")
+
+    text: OutputFile = output("text.txt", "a word")
+
+    def run(self, job: Job) -> None:
+        victim = self.source / "b.txt" if self.source.is_dir() else self.source
+        victim.write_text("meddled\n")
+        self.text.write_text("done\n")

@@ -15,6 +15,7 @@ from pydantic import Field
 from odflow.errors import GateError, StageError
 from odflow.graph import InputFile, InputFolder, InputPath, Job, OutputFile, OutputFolder, Stage, output
 from odflow.graph.execute import InProcess
+from odflow.graph.job import Console
 from odflow.graph.pipeline import Pipeline, Selection
 from odflow.graph.plan import Planner, Step, plan
 from odflow.graph.reading import read_pipeline
@@ -22,6 +23,7 @@ from odflow.graph.record import read_record
 from odflow.graph.registry import Registry
 from odflow.graph.run import Outcome, run
 from odflow.graph.store import Store
+from odflow.graph.task import Ended, Message, Task, perform
 
 
 class Write(Stage):
@@ -132,6 +134,21 @@ class Tally(Stage):
         self.counted.write_text(str(self.upto * self.step))
 
 
+class ThisProcess:
+    """An engine that is this very process, so that stages may be made up in a test."""
+
+    def __init__(self, jobs: int = 1) -> None:
+        self.jobs = jobs
+
+    def run(self, task: Task, hear: Callable[[Message], None]) -> Ended:
+        task.log.touch()
+        return perform(task, InProcess(), Console(task.name))
+
+    def stop(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 STAGES: dict[str, type[Stage]] = {
     "write": Write,
     "join": Join,
@@ -154,6 +171,10 @@ class Bench:
         return Registry(self.stages)
 
     @property
+    def engine(self) -> ThisProcess:
+        return ThisProcess()
+
+    @property
     def store(self) -> Store:
         return Store(Path(".odflow"))
 
@@ -165,7 +186,7 @@ class Bench:
 
     def run(self, *settings: str, **selection: Any) -> Outcome:
         pipeline = self.read(*settings, **selection)
-        return run(pipeline, Selection(**selection), self.store, Path("runs/p"), InProcess())
+        return run(pipeline, Selection(**selection), self.store, Path("runs/p"), self.engine)
 
     def states(self, *settings: str, **selection: Any) -> dict[str, str]:
         outcome = self.run(*settings, **selection)

@@ -59,7 +59,7 @@ def test_a_version_is_named(chain: Any) -> None:
         version = 2
 
     chain.stages["write"] = Newer
-    assert chain.reasons()["write"] == "version 1 -> 2"
+    assert chain.reasons()["write"] == "write: version 1 -> 2"
 
 
 def test_another_stage_under_the_same_name(chain: Any) -> None:
@@ -78,7 +78,7 @@ def test_a_result_that_is_gone(chain: Any) -> None:
     outcome = chain.run()
     key = outcome.record.stages["write"].key
     (Path(".odflow/results") / key / "outputs" / "text.txt").unlink()
-    assert chain.reasons()["write"] == "its result is not in the store"
+    assert chain.reasons()["write"] == "output missing"
 
 
 def test_how_the_last_run_ended(bench: Any) -> None:

@@ -16,7 +16,8 @@ import pytest
 from odflow.errors import StoreError
 from odflow.graph.content import Digests
 from odflow.graph.execute import InProcess, execute
-from odflow.graph.store import Result, Store
+from odflow.graph.result import Result
+from odflow.graph.store import Store
 
 KEY = "0" * 64
 
@@ -28,8 +29,8 @@ def stage(bench: Any) -> Any:
 
 
 def make(store: Store, stage: Any) -> Result:
-    with store.claim(KEY) as work:
-        job = execute(stage, work, name="folder", workers=InProcess())
+    with store.claim(KEY, "folder") as staging:
+        job = execute(stage, staging / "work", name="folder", workers=InProcess())
         return store.publish(KEY, stage, [*job.said, "a line"], 1.5)
 
 
@@ -99,16 +100,16 @@ def test_a_kill_between_decision_and_move_is_finished_by_the_next(
     expected = tree(Path(f"whole/results/{KEY}/outputs"))
     for moved in range(3):
         store = Store(Path(f"store{moved}"))
-        with store.claim(KEY) as work:
+        with store.claim(KEY, "folder") as staging:
+            work = staging / "work"
             execute(stage, work, name="folder", workers=InProcess())
             (work / "left over").touch()
-            staging = work.parent
             (staging / "result.json").write_bytes(Path(f"whole/results/{KEY}/result.json").read_bytes())
             (staging / "outputs").mkdir()
             for name in ["folder", "listing.txt"][:moved]:
                 (work / name).rename(staging / "outputs" / name)
         assert store.find(KEY, stage) is None
-        with store.claim(KEY):
+        with store.claim(KEY, "folder"):
             assert store.find(KEY, stage) is not None
         assert tree(Path(f"store{moved}/results/{KEY}/outputs")) == expected
 
@@ -131,7 +132,7 @@ def test_a_claim_waits_for_another_process_and_goes_with_it(stage: Any, project:
         f"""\
         from pathlib import Path
         from odflow.graph.store import Store
-        with Store(Path("store")).claim("{KEY}"):
+        with Store(Path("store")).claim("{KEY}", "the test"):
             print("held", flush=True)
             input()
         """

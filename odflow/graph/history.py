@@ -1,0 +1,99 @@
+"""What the store remembers of runs: the keys that each used, and what input folders held.
+
+.odflow/runs/STARTED-PROCESS.json   the pipeline and the keys of a run
+.odflow/trees/DIGEST                files of an input folder, a line each: SHA-256 and path
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from odflow.graph.content import Content, Entry
+from odflow.graph.disk import make_folder, write_whole
+
+
+def keep_tree(store: Path, content: Content) -> None:
+    """Remember what a folder held, so that a later plan can tell what changed in it.
+
+    Raises:
+        StoreError: the disk is full or refuses.
+    """
+    path = _tree_file(store, content.digest)
+    if content.folder and not path.exists():
+        make_folder(path.parent)
+        write_whole(path, "".join(f"{entry.sha256} {json.dumps(entry.path)}\n" for entry in content.entries))
+
+
+def read_tree(store: Path, digest: str) -> list[Entry] | None:
+    """What a folder held; None when that is not known. The entries have no sizes."""
+    try:
+        lines = _tree_file(store, digest).read_text(encoding="utf-8").splitlines()
+        return [Entry(json.loads(line[65:]), 0, line[:64]) for line in lines]
+    except (OSError, ValueError):
+        return None
+
+
+@dataclass(frozen=True)
+class Used:
+    """What runs made use of: keys of results, and digests of input folders."""
+
+    keys: frozenset[str]
+    trees: frozenset[str]
+
+
+def keep_run(store: Path, name: str, workdir: Path, used: Used) -> None:
+    """Remember what a run uses.
+
+    Args:
+        store: its folder.
+        name: of the run; names sort by time.
+        workdir: of the run.
+        used: by all stages that have a result or are being made.
+
+    Raises:
+        StoreError: the disk is full or refuses.
+    """
+    make_folder(store / "runs")
+    told = {"workdir": str(workdir.resolve()), "keys": sorted(used.keys), "trees": sorted(used.trees)}
+    write_whole(store / "runs" / f"{name}.json", json.dumps(told, indent=1) + "\n")
+
+
+def last_runs(store: Path, keep_runs: int) -> tuple[Used, list[Path]]:
+    """What the last runs used.
+
+    Args:
+        store: its folder.
+        keep_runs: how many runs of each work folder count.
+
+    Returns:
+        What they used, and the files that tell of older runs.
+    """
+    seen: Counter[str] = Counter()
+    keys: set[str] = set()
+    trees: set[str] = set()
+    older = []
+    for path in sorted((store / "runs").glob("*.json"), reverse=True):
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            seen[data["workdir"]] += 1
+            if seen[data["workdir"]] <= keep_runs:
+                keys.update(data["keys"])
+                trees.update(data["trees"])
+                continue
+        except (OSError, ValueError, LookupError, TypeError):
+            pass  # it cannot be understood, so it keeps nothing
+        older.append(path)
+    return Used(frozenset(keys), frozenset(trees)), older
+
+
+def tree_files(store: Path, trees: Iterable[str]) -> set[Path]:
+    """Where what is remembered of input folders lies."""
+    return {_tree_file(store, digest) for digest in trees}
+
+
+def _tree_file(store: Path, digest: str) -> Path:
+    return store / "trees" / digest.removeprefix("tree:")
