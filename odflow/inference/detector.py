@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from odflow.errors import InputError
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 _FROZEN_GRAPH = "frozen_inference_graph.pb"
 _LABEL_MAP = "label_map.pbtxt"
 _SAVED_MODEL = "saved_model"
+_SHARED_AT_MOST = 2  # a process may serve two runs in turn
 _WANTED = (
     "Give a frozen graph (.pb), a SavedModel folder, an exported folder or a TFLite file with detections."
 )
@@ -62,6 +65,20 @@ def load_detector(path: Path) -> Detector:
     return load_frozen_graph(path)
 
 
+def shared_detector(path: Path, run: str) -> Detector:
+    """Load a detector once for all threads of this process that work for a run.
+
+    Args:
+        path: as `load_detector` takes it.
+        run: names the run: a process may live on, and another run find another model there.
+
+    Raises:
+        InputError: as `load_detector`.
+    """
+    with _loading:
+        return _load_once(path, run)
+
+
 def model_label_map(model: Path, given: Path | None) -> LabelMap:
     """Read the label map of a model's classes.
 
@@ -77,6 +94,14 @@ def model_label_map(model: Path, given: Path | None) -> LabelMap:
     if not path.is_file():
         raise InputError(f"{model}: holds no label map. Give label_map, the .pbtxt of its classes.")
     return read_label_map(path)
+
+
+_loading = Lock()
+
+
+@lru_cache(_SHARED_AT_MOST)
+def _load_once(path: Path, run: str) -> Detector:
+    return load_detector(path)
 
 
 def _load_folder(folder: Path) -> Detector:

@@ -67,7 +67,8 @@ class Evaluate(Stage):
     def run(self, job: Job) -> None:
         """Detect in every image and write the metrics and the detections."""
         from odflow.formats.detection_writer import DetectionWriter
-        from odflow.inference.detector import load_detector, model_label_map
+        from odflow.formats.labelled_images import LabelledImage
+        from odflow.inference.detector import model_label_map
         from odflow.inference.run import detect_all
         from odflow.ops.metrics import CocoMetrics
 
@@ -75,10 +76,10 @@ class Evaluate(Stage):
         samples = self._samples(label_map)
         total = len(samples) if isinstance(samples, list) else None
         coco = CocoMetrics(label_map.names)
-        seen = detect_all(load_detector(self.model), samples, lambda sample: sample.read())
+        seen = detect_all(self.model, samples, LabelledImage.read, job.map)
         with DetectionWriter(self.detections, label_map.names) as table:
-            for one in job.progress(seen, total=total, unit="image"):
-                _take(one, coco, table)
+            for sample, one in job.progress(seen, total=total, unit="image"):
+                _take(sample, one, coco, table)
         if not coco.objects:
             raise InputError(
                 f"{self.records or self.annotations}: the ground truth holds no box; nothing to measure."
@@ -116,14 +117,14 @@ class Evaluate(Stage):
         )
 
 
-def _take(one: Seen[LabelledImage], coco: CocoMetrics, table: DetectionWriter) -> None:
+def _take(sample: LabelledImage, one: Seen, coco: CocoMetrics, table: DetectionWriter) -> None:
     """Count one image and write its detections."""
     import numpy as np
 
     from odflow.ops.metrics import GroundTruth
     from odflow.ops.pixels import to_pixels
 
-    sample, size = one.item, {"height": one.height, "width": one.width}
+    size = {"height": one.height, "width": one.width}
     if one.found is None:
         raise InputError(f"{sample.name}: {one.error} Metrics need every image: mend it, or take it out.")
     best = one.found.best(0, _DETECTIONS_AN_IMAGE)

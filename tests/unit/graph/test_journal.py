@@ -103,11 +103,11 @@ def test_an_entry_is_in_the_file_before_the_journal_is_closed(path):
 
 def test_memory_does_not_grow_with_the_number_of_entries(path):
     entry = [1.5] * 400
-    written(path, [entry] * 5_000)
+    written(path, [entry] * 1_000)
     tracemalloc.start()
     try:
         with Journal(path) as journal:
-            assert sum(len(entry) for entry in journal) == 400 * 5_000
+            assert sum(len(entry) for entry in journal) == 400 * 1_000
         assert tracemalloc.get_traced_memory()[1] < path.stat().st_size / 20
     finally:
         tracemalloc.stop()

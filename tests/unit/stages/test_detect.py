@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import logging
 import runpy
 import shutil
@@ -9,11 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from odflow.engines.local import LocalEngine
 from odflow.errors import InputError
 from odflow.formats.detections import read_detections
-from odflow.graph.execute import run_alone
+from odflow.graph.execute import execute, run_alone
+from odflow.stages import detect as stage_module
 from odflow.stages.detect import Detect
 
 
@@ -102,13 +107,113 @@ def test_wrong_inputs(bright_model, images, tmp_path):
     for fields, says in (
         ({"model": bright_model.folder, "images": empty}, "holds no image"),
         ({"model": bright_model.frozen, "images": images}, "Give label_map"),
-        (
-            {"model": tmp_path / "no.pb", "images": images, "label_map": bright_model.label_map},
-            "no such model",
-        ),
+        ({"model": bright_model.label_map, "images": images, "label_map": bright_model.label_map}, "damaged"),
     ):
         with pytest.raises(InputError, match=says):
             run_alone(Detect(**fields), tmp_path / "out")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(bright_model, tmp_path_factory):
+    """A run over 37 images, three of them broken: the stage, and what its staging folder then holds."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "images").mkdir()
+    chance = np.random.default_rng(5)
+    for number in range(37):
+        path = folder / f"images/{number:02}.png"
+        if number % 15 == 4:
+            path.write_bytes(f"no image, {number}".encode())
+            continue
+        height, width = chance.integers(20, 50, 2)
+        image = np.full((height, width, 3), 20, np.uint8)
+        image[chance.integers(0, 10) : -1, chance.integers(0, 10) : -3, chance.integers(0, 2)] = 250
+        Image.fromarray(image).save(path)
+    stage = Detect(model=bright_model.folder, images=folder / "images", min_score=0.2)
+    job = execute(stage, folder / "work", name="detect", workers=LocalEngine(2))
+    return stage, folder / "work", job.said
+
+
+@pytest.fixture(scope="module")
+def looked_at():
+    """The names of the images that were read, in any order."""
+    names = []
+
+    def read(image):
+        names.append(image.name)
+        return original(image)
+
+    original = stage_module._read
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage_module, "_read", read)
+        yield names
+
+
+TABLES = ("detections.csv", "images.csv")
+
+
+class Stopping(LocalEngine):
+    """Gives so many results of `map`, then fails as a machine does."""
+
+    def __init__(self, after):
+        super().__init__(2)
+        self.after = after
+
+    def map(self, function, items):
+        yield from itertools.islice(super().map(function, items), self.after)
+        raise RuntimeError("stopped")
+
+
+def test_a_stopped_run_goes_on_where_it_was(undisturbed, looked_at, tmp_path, monkeypatch, caplog):
+    stage, whole, said = undisturbed
+    monkeypatch.setattr("odflow.inference.run._CHUNK", 5)
+    caplog.set_level(logging.INFO)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="stopped"):
+            execute(stage, tmp_path / "work", name="detect", workers=Stopping(2))
+    caplog.clear()
+    looked_at.clear()
+    job = execute(stage, tmp_path / "work", name="detect", workers=LocalEngine(3))
+    assert sorted(looked_at) == [f"{number:02}.png" for number in range(20, 37)]
+    assert job.said == said == [job.said[0]]
+    for name in TABLES:
+        assert (tmp_path / "work" / name).read_bytes() == (whole / name).read_bytes()
+    assert "goes on after 20 of 37 images" in caplog.messages
+    assert [message[:17] for message in caplog.messages if "unreadable" in message] == [
+        f"unreadable: {number:02}.pn" for number in (4, 19, 34)
+    ]
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_killed_in_the_middle_of_any_write(undisturbed, looked_at, tmp_path, data):
+    stage, whole, said = undisturbed
+    journal = (whole / "journal").read_bytes()
+    end = data.draw(st.integers(0, len(journal)))
+    work = tmp_path / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    (work / "journal").write_bytes(journal[:end])
+    for name in TABLES:
+        table = (whole / name).read_bytes()
+        (work / name).write_bytes(table[: data.draw(st.integers(0, len(table)))] + b"torn")
+        (tmp_path / name).unlink(missing_ok=True)
+        (tmp_path / name).hardlink_to(work / name)  # were it written to, it would be seen here
+    looked_at.clear()
+    job = execute(stage, work, name="detect", workers=LocalEngine(2))
+    assert len(looked_at) == 37 - journal[:end].count(b"\n")
+    assert job.said == said
+    assert all((tmp_path / name).read_bytes().endswith(b"torn") for name in TABLES)
+    for name in (*TABLES, "journal"):
+        assert (work / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_chunks_of_any_size_give_the_same_bytes(undisturbed, tmp_path, monkeypatch):
+    stage, whole, _ = undisturbed
+    for size, jobs in ((1, 4), (7, 1), (36, 2), (37, 2), (100, 2)):
+        monkeypatch.setattr("odflow.inference.run._CHUNK", size)
+        execute(stage, tmp_path / str(size), name="detect", workers=LocalEngine(jobs))
+        for name in TABLES:
+            assert (tmp_path / str(size) / name).read_bytes() == (whole / name).read_bytes()
 
 
 @pytest.mark.slow
