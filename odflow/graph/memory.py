@@ -147,8 +147,10 @@ class Memory:
             with closing(sqlite3.connect(place, _PATIENCE, isolation_level=None, uri=True)) as connection:
                 return work(connection)
         except sqlite3.DatabaseError as error:
-            kind = error.sqlite_errorcode & 0xFF
-            if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            # What sqlite3 itself refuses, such as a text that is none, has no code.
+            kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+            strange = kind == sqlite3.SQLITE_ERROR and mode == "rwc"  # tables of another form
+            if strange or kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise self._damaged(error) from error
             return None
 

@@ -3,6 +3,8 @@
 import hashlib
 import os
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odflow.errors import InputError
-from odflow.graph.content import Content, Digests
+from odflow.graph import content as content_module
+from odflow.graph.content import Content, Digests, Entry, changes
+from odflow.graph.listing import list_files
+from odflow.graph.memory import Memory
 
-NAMES = st.lists(st.text("abc", min_size=1, max_size=3), min_size=1, max_size=3).map("/".join)
+# Letters on both sides of the slash, a newline, and bytes that are no UTF-8.
+NAMES = st.lists(st.text("ab-0\n\xe9\udcff", min_size=1, max_size=3), min_size=1, max_size=3).map("/".join)
 TREES = st.dictionaries(NAMES, st.binary(max_size=20), min_size=1, max_size=5).filter(
     lambda tree: not any(other.startswith(name + "/") for name in tree for other in tree)
 )
+
+
+LONG_AGO = 1_600_000_000_123_456_789
 
 
 def put(folder: Path, tree: dict[str, bytes]) -> Path:
@@ -95,3 +104,170 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_an_empty_folder_has_a_digest(tmp_path: Path) -> None:
     assert Digests().content(tmp_path) == Content(True, ())
     assert Digests().content(tmp_path).digest == f"tree:{hashlib.sha256().hexdigest()}"
+
+
+def swap(path: Path, data: bytes) -> None:
+    """Change bytes in a way that no stamp shows: only what is remembered can tell the old digest."""
+    state = path.stat()
+    assert len(data) == state.st_size
+    with path.open("r+b") as file:
+        file.write(data)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def age(folder: Path) -> Path:
+    for name in (line.partition("\0")[0] for line in list_files(str(folder))):
+        os.utime(folder / name, ns=(LONG_AGO, LONG_AGO))
+    return folder
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Memory:
+    return Memory(tmp_path / ".odflow" / "digests.sqlite")
+
+
+@settings(deadline=None)
+@given(tree=TREES)
+def test_what_is_remembered_is_what_was_read(
+    tree: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    home = tmp_path_factory.mktemp("home")
+    folder = age(put(home / "folder", tree))
+    read = Digests().content(folder)
+    assert [entry.path for entry in read.entries] == sorted(tree, key=os.fsencode)
+    for _ in range(2):
+        found = Digests(Memory(home / "digests.sqlite")).content(folder)
+        assert (found.digest, found.size, found.entries) == (read.digest, read.size, read.entries)
+        assert all(found.below(name) == read.below(name) for name in tree)
+
+
+def test_an_unchanged_folder_is_not_read(tmp_path: Path, memory: Memory) -> None:
+    folder = age(put(tmp_path / "folder", {"a": b"one", "deep/b": b"two"}))
+    before = Digests(memory).content(folder)
+    swap(folder / "a", b"ONE")
+    swap(folder / "deep/b", b"TWO")
+    assert Digests(memory).content(folder) == before
+    assert Digests().content(folder) != before
+
+
+def test_of_a_changed_folder_only_changed_files_are_read(tmp_path: Path, memory: Memory) -> None:
+    folder = age(put(tmp_path / "folder", {"a": b"one", "b": b"two", "c": b"three"}))
+    before = Digests(memory).content(folder)
+    swap(folder / "a", b"ONE")
+    put(folder, {"b": b"four", "d": b"five"})
+    (folder / "c").unlink()
+    after = Digests(memory).content(folder)
+    wanted = {"a": b"one", "b": b"four", "d": b"five"}
+    assert {entry.path: entry.sha256 for entry in after.entries} == {
+        name: hashlib.sha256(data).hexdigest() for name, data in wanted.items()
+    }
+    assert str(changes(before.entries, after.entries)) == "1 file added, 1 removed, 1 changed"
+
+
+def test_a_file_is_remembered_alone_as_in_its_folder(tmp_path: Path, memory: Memory) -> None:
+    folder = age(put(tmp_path / "folder", {"a": b"one", "b": b"two"}))
+    alone = Digests(memory).content(folder / "a")
+    swap(folder / "a", b"ONE")
+    whole = Digests(memory).content(folder)
+    assert whole.below("a") == alone
+    swap(folder / "b", b"TWO")
+    assert Digests(memory).content(folder / "b") == whole.below("b")
+
+
+def test_a_relative_path_is_remembered_by_where_it_leads(
+    tmp_path: Path, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    age(put(tmp_path, {"one/a": b"one", "two/a": b"two"}))
+    for place, data in (("one", b"one"), ("two", b"two")):
+        monkeypatch.chdir(tmp_path / place)
+        assert Digests(memory).content(Path("a")).digest == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("written", "remembered"),
+    [
+        pytest.param(lambda now: now // 10**6 * 10**6 - 10**9, False, id="a second ago, on a coarse clock"),
+        pytest.param(lambda now: now // 10**9 * 10**9 - 3 * 10**9, True, id="3 seconds ago"),
+        pytest.param(lambda now: now // 10**6 * 10**6 + 1 - 10**8, True, id="0.1 s ago, on a fine clock"),
+        pytest.param(lambda now: now + 10**12, False, id="by a clock that is ahead"),
+    ],
+)
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_file_that_may_change_within_a_tick_is_not_remembered(
+    tmp_path: Path, memory: Memory, written: object, remembered: bool, kept: bool
+) -> None:
+    folder = put(tmp_path / "folder", {"a": b"one"})
+    stamp = written(time.time_ns())  # type: ignore[operator]
+    os.utime(folder / "a", ns=(stamp, stamp))
+    digests = Digests(memory) if kept else Digests()
+    before = digests.content(folder)
+    swap(folder / "a", b"ONE")
+    again = Digests(memory) if kept else digests
+    assert (again.content(folder) == before) == remembered
+    assert (again.content(folder / "a") == before.below("a")) == remembered
+
+
+def test_a_file_that_vanishes_meanwhile_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = put(tmp_path / "folder", {"a": b"one", "b": b"two"})
+
+    def list_and_lose(path: str) -> list[str]:
+        found = list_files(path)
+        (folder / "b").unlink()
+        return found
+
+    monkeypatch.setattr(content_module, "list_files", list_and_lose)
+    with pytest.raises(InputError, match=r"folder/b: cannot be read \(No such file"):
+        Digests().content(folder)
+
+
+def test_a_file_whose_disk_fails_is_named() -> None:
+    with pytest.raises(InputError, match=r"/proc/self/mem: cannot be read \(Input/output error\)"):
+        Digests().content(Path("/proc/self/mem"))
+
+
+def test_what_is_neither_file_nor_folder_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match=r"pipe: is neither a file nor a folder"):
+        Digests().content(tmp_path / "pipe")
+
+
+def test_many_at_once_are_what_each_is_alone(tmp_path: Path, memory: Memory) -> None:
+    age(put(tmp_path / "data", {"a": b"one", "b": b"two", "deep/c": b"three"}))
+    paths = [tmp_path / "data" / name for name in ("b", "gone", "deep", "a", "b")]
+    for _ in range(2):
+        found = Digests(memory).contents(paths)
+        assert found[1] is None
+        assert [one for one in found if one] == [Digests().content(path) for path in paths if path.exists()]
+    assert Digests(memory).contents([]) == []
+
+
+def test_threads_share_one(tmp_path: Path, memory: Memory) -> None:
+    folders = [age(put(tmp_path / f"{n}", {f"{m}": b"%d %d" % (n, m) for m in range(200)})) for n in range(4)]
+    wanted = [Digests().content(folder) for folder in folders]
+    digests = Digests(memory)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(digests.content, folders * 5)) == wanted * 5
+
+
+@settings(deadline=None)
+@given(before=TREES, after=TREES)
+def test_changes_lead_from_one_content_to_the_other(
+    before: dict[str, bytes], after: dict[str, bytes]
+) -> None:
+    def entries(tree: dict[str, bytes]) -> list[Entry]:
+        return [Entry(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in tree.items()]
+
+    found = changes(entries(before), entries(after))
+    rebuilt = {name: data for name, data in before.items() if name not in found.removed}
+    rebuilt |= {name: after[name] for name in (*found.added, *found.changed)}
+    assert rebuilt == after
+    assert not any(before.get(name) == after[name] for name in (*found.added, *found.changed))
+    assert (str(found) == "") == (before == after)
+
+
+def test_changes_are_told_in_few_words() -> None:
+    old, new = Entry("a", 1, "11"), Entry("a", 1, "22")
+    others = [Entry(name, 1, "33") for name in "bcd"]
+    assert str(changes([old], [new, *others])) == "3 files added, 1 changed"
+    assert str(changes([old, *others], [old])) == "3 files removed"
+    assert str(changes([old], [new])) == "1 file changed"
