@@ -158,6 +158,8 @@ class Remote:
     def _send(self, name: str, path: Path, size: int) -> None:
         from fsspec.callbacks import Callback
 
+        if not path.is_file() or path.stat().st_size != size:
+            raise RemoteError(f"{path}: is missing or was changed, so its result is not sent.")
         with self._told(name):
             fs, root = self._open()
             with suppress(FileNotFoundError):
@@ -225,9 +227,8 @@ class Remote:
             yield
         except Exception as error:
             missing = isinstance(error, FileNotFoundError) and not _lacks_bucket(error)
-            reason = "is missing" if missing else self._reason(error)
             kind = DamagedError if missing else RemoteError
-            raise kind(f"{self.url}/{name}: {reason}.") from error
+            raise kind(f"{self.url}/{name}: {'is missing' if missing else self._reason(error)}.") from error
 
     def _reason(self, error: Exception) -> str:
         said = getattr(error, "strerror", None) or str(error) or type(error).__name__

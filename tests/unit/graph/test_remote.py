@@ -255,10 +255,13 @@ def test_the_manifest_is_not_sent_when_a_file_is_not(
     bucket: Bucket, write: Callable[..., dict[Path, Entry]]
 ) -> None:
     files = write(a=b"a", b=b"b")
-    next(iter(files)).unlink()
-    with pytest.raises(RemoteError):
-        Remote(bucket.url).send(KEY, MANIFEST, files)
+    lost = next(iter(files))
+    for damage in (lambda: lost.write_bytes(b"longer"), lost.unlink):
+        damage()
+        with pytest.raises(RemoteError, match=f"^{lost}: is missing or was changed"):
+            Remote(bucket.url).send(KEY, MANIFEST, files)
     assert Remote(bucket.url).manifest(KEY) is None
+    assert place(b"a") not in bucket.listing()
 
 
 def test_an_endpoint_that_nobody_listens_at(
