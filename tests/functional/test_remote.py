@@ -1,0 +1,277 @@
+"""Two machines that share results: two stores, one remote, over HTTP and in a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("s3fs")
+PLUGIN = Path(__file__).parent / "plugin"
+PIPELINE = """\
+stages:
+  first:
+    uses: slow_write
+    lines: 5
+  second:
+    uses: slow_write
+    source: ${first.text}
+    lines: 3
+"""
+
+
+class Machine:
+    """A folder with the pipeline, a store of its own, and an environment."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder, self.environment = folder, {**environment, "ODFLOW_STORE": str(folder / "store")}
+        folder.mkdir()
+        (folder / "p.yaml").write_text(textwrap.dedent(PIPELINE))
+
+    def odflow(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "odflow", *words],
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        told = self.odflow("run", "p.yaml", *words, **environment)
+        assert told.returncode == 0, told.stderr
+        assert "Traceback" not in told.stderr
+        return told
+
+    @property
+    def states(self) -> list[str]:
+        record = json.loads((self.folder / "runs/p/run.json").read_text())
+        return [stage["state"] for stage in record["stages"].values()]
+
+    @property
+    def outputs(self) -> dict[str, bytes]:
+        runs = self.folder / "runs/p"
+        found = [path for path in runs.rglob("*") if path.is_file() and path.suffix == ".txt"]
+        return {str(path.relative_to(runs)): path.read_bytes() for path in found}
+
+
+class Bucket:
+    """What a test has to itself in the bucket."""
+
+    def __init__(self, s3: Any, prefix: str) -> None:
+        self.client, self.bucket, self.prefix = s3.client, s3.bucket, prefix
+        self.environment = {**s3.environment, "ODFLOW_REMOTE": f"s3://{s3.bucket}/{prefix}"}
+
+    @property
+    def names(self) -> list[str]:
+        found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=f"{self.prefix}/").get("Contents", [])
+        return [item["Key"].removeprefix(f"{self.prefix}/") for item in found]
+
+    def read(self, name: str) -> bytes:
+        return bytes(self.client.get_object(Bucket=self.bucket, Key=f"{self.prefix}/{name}")["Body"].read())
+
+    def write(self, name: str, data: bytes) -> None:
+        self.client.put_object(Bucket=self.bucket, Key=f"{self.prefix}/{name}", Body=data)
+
+    def remove(self, name: str) -> None:
+        self.client.delete_object(Bucket=self.bucket, Key=f"{self.prefix}/{name}")
+
+
+class Folder:
+    """A folder that both machines mount."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {"ODFLOW_REMOTE": f"file://{folder}"}
+
+    @property
+    def names(self) -> list[str]:
+        return [str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file()]
+
+    def read(self, name: str) -> bytes:
+        return (self.folder / name).read_bytes()
+
+    def write(self, name: str, data: bytes) -> None:
+        (self.folder / name).write_bytes(data)
+
+    def remove(self, name: str) -> None:
+        (self.folder / name).unlink()
+
+
+Remote = Bucket | Folder
+
+
+@pytest.fixture
+def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Remote:
+    if getattr(request, "param", "file") == "file":
+        return Folder(tmp_path / "shared")
+    return Bucket(request.getfixturevalue("s3"), request.node.name)
+
+
+both = pytest.mark.parametrize("remote", ["s3", "file"], indirect=True)
+over_http = pytest.mark.parametrize("remote", ["s3"], indirect=True)
+
+
+@pytest.fixture
+def machine(tmp_path: Path, remote: Remote) -> Callable[[str], Machine]:
+    path = os.pathsep.join(filter(None, [str(PLUGIN), os.environ.get("PYTHONPATH", "")]))
+    environment = {**os.environ, "PYTHONPATH": path, **remote.environment}
+    return lambda name: Machine(tmp_path / name, environment)
+
+
+def warnings(told: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line for line in told.stderr.splitlines() if "remote" in line.lower() or "://" in line]
+
+
+@both
+def test_what_one_machine_made_another_fetches(machine: Callable[[str], Machine], remote: Remote) -> None:
+    runner, laptop = machine("runner"), machine("laptop")
+    runner.run()
+    assert runner.states == ["done", "done"]
+    results = [name for name in remote.names if name.startswith("results/")]
+    assert len(results) == 2
+    assert len(remote.names) == len(set(remote.names)) == 2 + len(set(runner.outputs.values()))
+    plan = laptop.odflow("plan", "p.yaml")
+    assert plan.returncode == 0
+    assert plan.stdout.count("fetch") >= 1
+    assert laptop.outputs == {}
+    told = laptop.run()
+    assert laptop.states == ["fetched", "fetched"]
+    assert "first: 5 lines" in told.stdout  # what the stage said came along
+    assert laptop.outputs == runner.outputs
+    assert warnings(told) == []
+    laptop.run()
+    assert laptop.states == ["cached", "cached"]
+
+
+@over_http
+def test_a_change_runs_only_what_it_touches(machine: Callable[[str], Machine], remote: Remote) -> None:
+    runner, laptop = machine("runner"), machine("laptop")
+    runner.run()
+    laptop.run("--set", "second.lines=4")
+    assert laptop.states == ["fetched", "done"]
+    runner.run("--set", "second.lines=4")
+    assert runner.states == ["cached", "fetched"]
+    assert runner.outputs == laptop.outputs
+
+
+@pytest.mark.parametrize(
+    ("remote", "damage"),
+    [("s3", "flipped"), ("s3", "empty"), ("file", "half"), ("file", "missing")],
+    indirect=["remote"],
+)
+def test_a_damaged_object_runs_its_stage_and_is_repaired(
+    damage: str, machine: Callable[[str], Machine], remote: Remote
+) -> None:
+    runner, laptop, third = machine("runner"), machine("laptop"), machine("third")
+    runner.run()
+    text = runner.outputs["second/text.txt"]
+    name = next(name for name in remote.names if remote.read(name) == text)
+    bad = {"flipped": bytes([text[0] ^ 1]) + text[1:], "half": text[: len(text) // 2], "empty": b""}
+    remote.write(name, bad[damage]) if damage in bad else remote.remove(name)
+    told = laptop.run()
+    assert laptop.states == ["fetched", "done"]
+    assert len(warnings(told)) == 1
+    assert name in warnings(told)[0]
+    assert laptop.outputs == runner.outputs
+    assert third.run().stderr.count(name) == 0
+    assert third.states == ["fetched", "fetched"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff\xfe",
+        b'{"outputs": {}, "said": [], "seconds": 0}',
+        b"[" * 100_000,
+        b'{"outputs": 5, "said": 5, "seconds": "x"}',
+    ],
+)
+def test_a_manifest_that_is_none_runs_its_stage(
+    text: bytes, machine: Callable[[str], Machine], remote: Remote
+) -> None:
+    runner, laptop, third = machine("runner"), machine("laptop"), machine("third")
+    runner.run()
+    for name in remote.names:
+        if name.startswith("results/"):
+            remote.write(name, text)
+    laptop.run()
+    assert laptop.states == ["done", "done"]
+    third.run()
+    assert third.states == ["fetched", "fetched"]
+
+
+@pytest.mark.parametrize("place", ["../../../../stolen.txt", "/stolen.txt", "a/../../../stolen.txt"])
+def test_a_manifest_cannot_write_elsewhere(
+    place: str, machine: Callable[[str], Machine], remote: Remote, tmp_path: Path
+) -> None:
+    runner, laptop = machine("runner"), machine("laptop")
+    runner.run()
+    for name in remote.names:
+        if name.startswith("results/"):
+            data = json.loads(remote.read(name))
+            for output in data["outputs"].values():
+                for entry in output["files"]:
+                    entry[0] = place
+            remote.write(name, json.dumps(data).encode())
+    laptop.run()
+    assert laptop.states == ["done", "done"]
+    assert not list(tmp_path.rglob("stolen.txt"))
+
+
+def test_what_could_not_be_sent_is_sent_by_the_next_run(
+    machine: Callable[[str], Machine], remote: Remote
+) -> None:
+    runner, laptop = machine("runner"), machine("laptop")
+    runner.run(ODFLOW_REMOTE="")
+    assert runner.states == ["done", "done"]
+    runner.run()
+    assert runner.states == ["cached", "cached"]
+    laptop.run()
+    assert laptop.states == ["fetched", "fetched"]
+
+
+def test_a_remote_that_is_out_of_reach_costs_one_warning(machine: Callable[[str], Machine]) -> None:
+    runner = machine("runner")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        away = {
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "never-told",
+            "ODFLOW_REMOTE": "s3://results/away",
+        }
+        began = time.monotonic()
+        told = runner.run(**away)
+        assert time.monotonic() - began < 15
+    assert runner.states == ["done", "done"]
+    assert len(warnings(told)) == 1
+    assert "never-told" not in told.stderr + told.stdout
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [("s33://bucket/x", 'protocol "s33"'), ("gs://bucket/x", "gcsfs"), ("/mnt/shared", "is not a place")],
+)
+def test_a_url_that_cannot_be_used(url: str, told: str, machine: Callable[[str], Machine]) -> None:
+    runner = machine("runner")
+    ended = runner.odflow("run", "p.yaml", ODFLOW_REMOTE=url)
+    assert ended.returncode == 2
+    assert len(ended.stderr.splitlines()) == 1
+    assert told in ended.stderr
+    assert not (runner.folder / "runs").exists()
