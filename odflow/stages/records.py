@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from odflow.errors import ImageError, InputError, StageError, TableError, nearest
 from odflow.graph.job import Job
+from odflow.graph.journal import Journal
 from odflow.graph.stage import InputFile, InputFolder, OutputFolder, Stage, output
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ _MOST_NAMED = 10
 
 class Records(Stage):
     """Write images and their boxes as TFRecords for training."""
+
+    resumes: ClassVar[bool] = True
 
     detections: InputFile = Field(description="table of boxes, CSV or Parquet")
     images: InputFolder = Field(description="folder that the table's file names are relative to")
@@ -49,21 +52,54 @@ class Records(Stage):
 
         boxes, rows = self._boxes(job)
         names = self._names(job, rows)
-        shards = [names[first :: self.shards] for first in range(self.shards)]
-        tasks = (
-            ImageTask(self.images / name, name, boxes.take(rows.get(name, [])))
-            for shard in shards
-            for name in shard
-        )
-        examples = iter(job.progress(job.map(make_example, tasks), total=len(names), unit="image"))
-        tally = _Tally()
+        shards = {shard_name(self.name, n, self.shards): names[n :: self.shards] for n in range(self.shards)}
         self.records.mkdir(exist_ok=True)
-        for index, shard in enumerate(shards):
-            path = self.records / shard_name(self.name, index, self.shards)
-            _write_checked(path, tally.whole(zip(shard, islice(examples, len(shard)), strict=True)))
-        tally.report(job, names)
-        written = sum(len(rows.get(name, [])) for name in names if name not in tally.unreadable)
-        job.say(f"{len(names) - len(tally.unreadable)} images, {written} boxes, {self.shards} file(s)")
+        with Journal(job.staging / "journal") as journal:
+            skipped = self._whole_shards(journal)
+            if skipped:
+                job.log.info("goes on after %d of %d files", len(skipped), self.shards)
+            left = {file: shard for file, shard in shards.items() if file not in skipped}
+            tasks = (
+                ImageTask(self.images / name, name, boxes.take(rows.get(name, [])))
+                for shard in left.values()
+                for name in shard
+            )
+            total = sum(map(len, left.values()))
+            examples = iter(job.progress(job.map(make_example, tasks), total=total, unit="image"))
+            for file, shard in left.items():
+                made = zip(shard, islice(examples, len(shard)), strict=True)
+                skipped[file] = self._write_shard(job, journal, file, made)
+        unreadable = {name: error for file in shards for name, error in skipped[file].items()}
+        _report(job, names, unreadable)
+        written = sum(len(rows.get(name, [])) for name in names if name not in unreadable)
+        job.say(f"{len(names) - len(unreadable)} images, {written} boxes, {self.shards} file(s)")
+
+    def _whole_shards(self, journal: Journal) -> dict[str, dict[str, str]]:
+        """The shards that a stopped run finished: file to the images skipped in it, and why.
+
+        Each is read again: after a power cut the journal may know more than the disk.
+        """
+        return {
+            file: skipped
+            for file, records, skipped in journal
+            if _fault(self.records / file, records) is None
+        }
+
+    def _write_shard(
+        self, job: Job, journal: Journal, file: str, made: Iterable[tuple[str, list[bytes] | ImageError]]
+    ) -> dict[str, str]:
+        """Write one shard; it gets its name when it reads back. Gives the images skipped in it, and why."""
+        from odflow.formats.tfrecord import write_records
+
+        skipped: dict[str, str] = {}
+        partial = job.staging / f"{file}.partial"
+        written = write_records(partial, _readable(made, skipped))
+        fault = _fault(partial, written)
+        if fault:
+            raise StageError(f"{file} {fault} Check the disk.")
+        partial.replace(self.records / file)
+        journal.append([file, written, skipped])
+        return skipped
 
     def _boxes(self, job: Job) -> tuple[Boxes, Mapping[str, Sequence[int]]]:
         """The boxes of known classes that have an area inside their image, and the rows of each image."""
@@ -135,40 +171,36 @@ def make_example(task: ImageTask) -> list[bytes] | ImageError:
     return detection_example(task.name, image, task.boxes)
 
 
-@dataclass
-class _Tally:
-    """Sorts out the images that cannot be read while the examples go by."""
-
-    unreadable: dict[str, ImageError] = field(default_factory=dict)
-
-    def whole(self, made: Iterable[tuple[str, list[bytes] | ImageError]]) -> Iterator[list[bytes]]:
-        for name, result in made:
-            if isinstance(result, ImageError):
-                self.unreadable[name] = result
-            else:
-                yield result
-
-    def report(self, job: Job, names: list[str]) -> None:
-        if not self.unreadable:
-            return
-        if len(self.unreadable) == len(names):
-            first = next(iter(self.unreadable.values()))
-            raise InputError(f"{job.name}: none of {len(names)} images can be read. The first: {first}")
-        for error in self.unreadable.values():
-            job.log.warning("skipped: %s", error)
-        shown = ", ".join(islice(self.unreadable, _MOST_NAMED))
-        more = " ..." if len(self.unreadable) > _MOST_NAMED else ""
-        job.say(f"{len(self.unreadable)} images skipped that cannot be read: {shown}{more}")
+def _readable(
+    made: Iterable[tuple[str, list[bytes] | ImageError]], skipped: dict[str, str]
+) -> Iterator[list[bytes]]:
+    """Let the examples through; put the errors of the images that gave none into `skipped`."""
+    for name, result in made:
+        if isinstance(result, ImageError):
+            skipped[name] = str(result)
+        else:
+            yield result
 
 
-def _write_checked(path: Path, examples: Iterable[list[bytes]]) -> None:
-    """Write a file of records, and see that it holds what was written."""
-    from odflow.formats.tfrecord import count_records, write_records
+def _fault(path: Path, records: int) -> str | None:
+    """What is wrong with a file that should hold so many records; None when it reads back."""
+    from odflow.formats.tfrecord import count_records
 
-    written = write_records(path, examples)
     try:
         found = count_records(path)
     except InputError as error:
-        raise StageError(f"{path.name} does not read back: {error} Check the disk.") from None
-    if found != written:
-        raise StageError(f"{path.name}: {written} records were written, {found} are there. Check the disk.")
+        return f"does not read back: {error}"
+    return None if found == records else f"holds {found} records of the {records} that were written."
+
+
+def _report(job: Job, names: Sequence[str], unreadable: Mapping[str, str]) -> None:
+    if not unreadable:
+        return
+    if len(unreadable) == len(names):
+        first = next(iter(unreadable.values()))
+        raise InputError(f"{job.name}: none of {len(names)} images can be read. The first: {first}")
+    for error in unreadable.values():
+        job.log.warning("skipped: %s", error)
+    shown = ", ".join(islice(unreadable, _MOST_NAMED))
+    more = " ..." if len(unreadable) > _MOST_NAMED else ""
+    job.say(f"{len(unreadable)} images skipped that cannot be read: {shown}{more}")

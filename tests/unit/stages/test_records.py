@@ -1,19 +1,24 @@
 import hashlib
+import itertools
 import logging
-import os
 import shutil
 import subprocess
 import sys
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from odflow.engines.local import LocalEngine
 from odflow.errors import ConfigError, InputError, StageError, TableError
 from odflow.formats.detections import COLUMNS, read_detections
 from odflow.formats.images import read_image
 from odflow.formats.tfrecord import read_records
-from odflow.graph.execute import run_alone
+from odflow.graph.execute import execute, run_alone
+from odflow.stages import records as stage_module
 from odflow.stages.records import Records
 
 LABEL_MAP = "item { id: 1 name: 'cat' } item { id: 300 name: '/m/2' display_name: 'dog' }"
@@ -199,6 +204,117 @@ def test_a_name_stays_in_the_folder(given):
             Records(**given, name=name)
 
 
+IMAGES = 22
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A run of four shards with three broken images: the stage, its staging folder, what it said."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "images").mkdir()
+    (folder / "map.pbtxt").write_text(LABEL_MAP)
+    chance = np.random.default_rng(3)
+    rows = [",".join(COLUMNS)]
+    for number in range(IMAGES):
+        path = folder / f"images/{number:02}.png"
+        Image.fromarray(chance.integers(0, 256, (9, 12, 3), np.uint8)).save(path)
+        rows += [f"{path.name},12,9,cat,1,{number % 7},0,9,{number % 5 + 2}"] * (number % 3 + 1)
+        if number in (5, 6, 13):
+            path.write_bytes(path.read_bytes()[:-40])
+    (folder / "boxes.csv").write_text("\n".join(rows))
+    given = {"detections": folder / "boxes.csv", "images": folder / "images"}
+    stage = Records(**given, label_map=folder / "map.pbtxt", shards=4)
+    job = execute(stage, folder / "work", name="records", workers=LocalEngine(2))
+    return stage, folder / "work", job.said
+
+
+@pytest.fixture(scope="module")
+def made():
+    """The names of the images that examples were made of, in any order."""
+    names = []
+
+    def make(task):
+        names.append(task.name)
+        return original(task)
+
+    original = stage_module.make_example
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage_module, "make_example", make)
+        yield names
+
+
+class Stopping(LocalEngine):
+    """Gives so many results of `map`, then fails as a machine does."""
+
+    def __init__(self, after):
+        super().__init__(2)
+        self.after = after
+
+    def map(self, function, items):
+        yield from itertools.islice(super().map(function, items), self.after)
+        raise RuntimeError("stopped")
+
+
+def shards_of(work):
+    return {path.name: path.read_bytes() for path in (work / "records").iterdir()}
+
+
+def in_shards(*numbers):
+    return sorted(f"{image:02}.png" for image in range(IMAGES) if image % 4 in numbers)
+
+
+@pytest.mark.parametrize(("after", "left"), [(0, 0), (5, 0), (6, 1), (13, 2), (21, 3)])
+def test_a_stopped_run_goes_on_from_its_last_whole_shard(undisturbed, made, tmp_path, caplog, after, left):
+    stage, whole, said = undisturbed
+    work = tmp_path / "work"
+    with pytest.raises(RuntimeError, match="stopped"):
+        execute(stage, work, name="records", workers=Stopping(after))
+    assert len(shards_of(work)) == left
+    assert shards_of(work).items() <= shards_of(whole).items()
+    caplog.clear()
+    made.clear()
+    with caplog.at_level(logging.INFO):
+        job = execute(stage, work, name="records", workers=LocalEngine(2))
+    assert sorted(made) == in_shards(*range(left, 4))
+    assert job.said == said
+    assert said[0] == "3 images skipped that cannot be read: 05.png, 13.png, 06.png"
+    assert shards_of(work) == shards_of(whole)
+    skipped = [message for message in caplog.messages if message.startswith("skipped: ")]
+    assert [message.rpartition("/")[2][:6] for message in skipped] == ["05.png", "13.png", "06.png"]
+    assert (f"goes on after {left} of 4 files" in caplog.messages) == (left > 0)
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis.given(data=st.data())
+def test_killed_or_without_power_in_the_middle_of_any_write(undisturbed, made, tmp_path, data):
+    """The journal torn anywhere, and any shard torn, changed or not there, and the next one begun."""
+    stage, whole, said = undisturbed
+    work = tmp_path / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree(whole, work)
+    journal = (whole / "journal").read_bytes()
+    end = data.draw(st.just(len(journal)) | st.integers(0, len(journal)))
+    (work / "journal").write_bytes(journal[:end])
+    known = set(range(journal[:end].count(b"\n")))
+    for number, (name, content) in enumerate(sorted(shards_of(whole).items())):
+        spoiled = bytearray(content)
+        how = data.draw(st.sampled_from(["whole", "cut", "changed", "gone"]))
+        at = data.draw(st.integers(0, len(content) - 1))
+        if how == "changed":
+            spoiled[at] ^= data.draw(st.integers(1, 255))
+        (work / "records" / name).write_bytes(spoiled[:at] if how == "cut" else spoiled)
+        if how == "gone":
+            (work / "records" / name).unlink()
+        if how != "whole":
+            known.discard(number)
+        (work / f"{name}.partial").write_bytes(content[:at])
+    made.clear()
+    job = execute(stage, work, name="records", workers=LocalEngine(2))
+    assert sorted(made) == in_shards(*({0, 1, 2, 3} - known))
+    assert job.said == said
+    assert shards_of(work) == shards_of(whole)
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_images(shared, project, tmp_path):
     peaks = [_peak_memory(project, _copies(shared, tmp_path / str(count), count)) for count in (128, 1280)]
@@ -219,13 +335,16 @@ def _copies(shared, folder, count):
 
 
 def _peak_memory(project, folder):
-    command = [sys.executable, "-m", "odflow", "records", "--detections", folder / "boxes.csv"]
-    command += ["--images", folder / "images", "--label-map", project / "label_maps/mscoco_label_map.pbtxt"]
-    process = subprocess.Popen([*command, "--out", folder / "out"], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0
+    """In KiB, as the process itself sees it: rusage would count the process that started it too."""
+    code = (
+        "import sys; from pathlib import Path; from odflow.cli import main; assert main(sys.argv[1:]) == 0; "
+        "status = Path('/proc/self/status').read_text(); print(status.split('VmHWM:')[1].split()[0])"
+    )
+    command = ["records", "--detections", folder / "boxes.csv", "--images", folder / "images"]
+    command += ["--label-map", project / "label_maps/mscoco_label_map.pbtxt", "--out", folder / "out"]
+    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
     shutil.rmtree(folder)
-    return usage.ru_maxrss
+    return int(done.stdout.split()[-1])
 
 
 def test_tensorflow_is_not_imported(given, tmp_path):
