@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from odflow.engines.local import LocalEngine
+from odflow.engines.threads import Threads
 from odflow.errors import ImageError, InputError, StageError
 from odflow.inference import detector as loading
 from odflow.inference import run
@@ -59,7 +59,7 @@ def over_the_wire(function, values):
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(count=st.integers(0, 70), jobs=st.integers(1, 4), wire=st.booleans())
 def test_every_item_gives_one_result_in_its_turn(loads, count, jobs, wire):
-    spread = over_the_wire if wire else LocalEngine(jobs).map
+    spread = over_the_wire if wire else Threads(jobs).map
     found = list(detect_all(Path("model"), iter(range(count)), read, spread))
     assert [item for item, _ in found] == list(range(count))
     for item, seen in found:
@@ -77,7 +77,7 @@ def test_items_are_taken_only_as_results_are(loads):
         for taken in range(1, 10_000):
             yield taken % 3
 
-    found = detect_all(Path("model"), items(), read, LocalEngine(2).map)
+    found = detect_all(Path("model"), items(), read, Threads(2).map)
     for asked in range(1, 200):
         next(found)
         assert taken <= asked + 6 * run._CHUNK  # a chunk that is handed out, four under way, and one ahead
@@ -93,9 +93,7 @@ def test_no_worker_waits_where_one_chunk_ends_and_the_next_begins(loads, monkeyp
     monkeypatch.setattr(Counting, "detect", lambda self, image: image.any() and meeting.wait())
     half, count = run._CHUNK // 2, 8 * run._CHUNK
     images = [half <= number < count - half for number in range(count)]
-    found = detect_all(
-        Path("model"), images, lambda one: np.full((2, 2, 3), one, np.uint8), LocalEngine(2).map
-    )
+    found = detect_all(Path("model"), images, lambda one: np.full((2, 2, 3), one, np.uint8), Threads(2).map)
     assert len(list(found)) == count
 
 
@@ -108,17 +106,17 @@ def test_a_model_is_loaded_once_for_all_threads_of_a_run(loads):
         return shared_detector(Path("model"), run)
 
     for name in ("one", "another"):
-        detectors = set(LocalEngine(8).map(ask, [name] * 8))
+        detectors = set(Threads(8).map(ask, [name] * 8))
         assert len(detectors) == 1
     assert loads == [Path("model")] * 2
     loads.clear()
-    list(detect_all(Path("other"), range(5 * run._CHUNK), read, LocalEngine(3).map))
+    list(detect_all(Path("other"), range(5 * run._CHUNK), read, Threads(3).map))
     assert loads == [Path("other")]
 
 
 def test_a_model_that_cannot_be_loaded(tmp_path):
     with pytest.raises(InputError, match="no such model"):
-        next(detect_all(tmp_path / "none.pb", range(100), read, LocalEngine(2).map))
+        next(detect_all(tmp_path / "none.pb", range(100), read, Threads(2).map))
 
 
 def test_a_model_that_fails_says_which_model(tmp_path):

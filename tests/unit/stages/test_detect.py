@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from odflow.engines.local import LocalEngine
+from odflow.engines.threads import Threads
 from odflow.errors import InputError
 from odflow.formats.detections import read_detections
 from odflow.graph.execute import execute, run_alone
@@ -129,7 +129,7 @@ def undisturbed(bright_model, tmp_path_factory):
         image[chance.integers(0, 10) : -1, chance.integers(0, 10) : -3, chance.integers(0, 2)] = 250
         Image.fromarray(image).save(path)
     stage = Detect(model=bright_model.folder, images=folder / "images", min_score=0.2)
-    job = execute(stage, folder / "work", name="detect", workers=LocalEngine(2))
+    job = execute(stage, folder / "work", name="detect", workers=Threads(2))
     return stage, folder / "work", job.said
 
 
@@ -151,7 +151,7 @@ def looked_at():
 TABLES = ("detections.csv", "images.csv")
 
 
-class Stopping(LocalEngine):
+class Stopping(Threads):
     """Gives so many results of `map`, then fails as a machine does."""
 
     def __init__(self, after):
@@ -172,7 +172,7 @@ def test_a_stopped_run_goes_on_where_it_was(undisturbed, looked_at, tmp_path, mo
             execute(stage, tmp_path / "work", name="detect", workers=Stopping(2))
     caplog.clear()
     looked_at.clear()
-    job = execute(stage, tmp_path / "work", name="detect", workers=LocalEngine(3))
+    job = execute(stage, tmp_path / "work", name="detect", workers=Threads(3))
     assert sorted(looked_at) == [f"{number:02}.png" for number in range(20, 37)]
     assert job.said == said == [job.said[0]]
     for name in TABLES:
@@ -199,7 +199,7 @@ def test_killed_in_the_middle_of_any_write(undisturbed, looked_at, tmp_path, dat
         (tmp_path / name).unlink(missing_ok=True)
         (tmp_path / name).hardlink_to(work / name)  # were it written to, it would be seen here
     looked_at.clear()
-    job = execute(stage, work, name="detect", workers=LocalEngine(2))
+    job = execute(stage, work, name="detect", workers=Threads(2))
     assert len(looked_at) == 37 - journal[:end].count(b"\n")
     assert job.said == said
     assert all((tmp_path / name).read_bytes().endswith(b"torn") for name in TABLES)
@@ -211,7 +211,7 @@ def test_chunks_of_any_size_give_the_same_bytes(undisturbed, tmp_path, monkeypat
     stage, whole, _ = undisturbed
     for size, jobs in ((1, 4), (7, 1), (36, 2), (37, 2), (100, 2)):
         monkeypatch.setattr("odflow.inference.run._CHUNK", size)
-        execute(stage, tmp_path / str(size), name="detect", workers=LocalEngine(jobs))
+        execute(stage, tmp_path / str(size), name="detect", workers=Threads(jobs))
         for name in TABLES:
             assert (tmp_path / str(size) / name).read_bytes() == (whole / name).read_bytes()
 

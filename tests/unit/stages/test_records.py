@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from odflow.engines.local import LocalEngine
+from odflow.engines.threads import Threads
 from odflow.errors import ConfigError, InputError, StageError, TableError
 from odflow.formats.detections import COLUMNS, read_detections
 from odflow.formats.images import read_image
@@ -224,7 +224,7 @@ def undisturbed(tmp_path_factory):
     (folder / "boxes.csv").write_text("\n".join(rows))
     given = {"detections": folder / "boxes.csv", "images": folder / "images"}
     stage = Records(**given, label_map=folder / "map.pbtxt", shards=4)
-    job = execute(stage, folder / "work", name="records", workers=LocalEngine(2))
+    job = execute(stage, folder / "work", name="records", workers=Threads(2))
     return stage, folder / "work", job.said
 
 
@@ -243,7 +243,7 @@ def made():
         yield names
 
 
-class Stopping(LocalEngine):
+class Stopping(Threads):
     """Gives so many results of `map`, then fails as a machine does."""
 
     def __init__(self, after):
@@ -274,7 +274,7 @@ def test_a_stopped_run_goes_on_from_its_last_whole_shard(undisturbed, made, tmp_
     caplog.clear()
     made.clear()
     with caplog.at_level(logging.INFO):
-        job = execute(stage, work, name="records", workers=LocalEngine(2))
+        job = execute(stage, work, name="records", workers=Threads(2))
     assert sorted(made) == in_shards(*range(left, 4))
     assert job.said == said
     assert said[0] == "3 images skipped that cannot be read: 05.png, 13.png, 06.png"
@@ -309,7 +309,7 @@ def test_killed_or_without_power_in_the_middle_of_any_write(undisturbed, made, t
             known.discard(number)
         (work / f"{name}.partial").write_bytes(content[:at])
     made.clear()
-    job = execute(stage, work, name="records", workers=LocalEngine(2))
+    job = execute(stage, work, name="records", workers=Threads(2))
     assert sorted(made) == in_shards(*({0, 1, 2, 3} - known))
     assert job.said == said
     assert shards_of(work) == shards_of(whole)
