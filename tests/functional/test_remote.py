@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -275,3 +276,75 @@ def test_a_url_that_cannot_be_used(url: str, told: str, machine: Callable[[str],
     assert len(ended.stderr.splitlines()) == 1
     assert told in ended.stderr
     assert not (runner.folder / "runs").exists()
+
+
+COUNT = """\
+stages:
+  count:
+    uses: slow_count
+    upto: 60
+    pause: 0.05
+"""
+
+
+def kill_in_the_middle(machine: Machine) -> None:
+    command = [sys.executable, "-m", "odflow", "run", "p.yaml"]
+    environment = {**machine.environment, "ODFLOW_REMOTE": ""}
+    started = subprocess.Popen(command, cwd=machine.folder, env=environment, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 60
+        while not any(path.stat().st_size > 20 for path in machine.folder.rglob("done.txt")):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        os.killpg(started.pid, signal.SIGKILL)
+        started.wait()
+
+
+def test_a_fetch_that_fails_leaves_what_a_killed_stage_had_done(
+    machine: Callable[[str], Machine], remote: Remote
+) -> None:
+    runner, laptop = machine("runner"), machine("laptop")
+    for one in (runner, laptop):
+        (one.folder / "p.yaml").write_text(COUNT)
+    runner.run()
+    kill_in_the_middle(laptop)
+    name = next(name for name in remote.names if name.startswith("files/"))
+    remote.write(name, b"half")
+    laptop.run()
+    assert laptop.states == ["done"]
+    log = (laptop.folder / "runs/p/count/stage.log").read_text()
+    starts = [line.partition("starts at ")[2] for line in log.splitlines() if "starts at" in line]
+    assert int(starts[-1]) > 0
+    assert laptop.outputs == runner.outputs
+
+
+def test_who_may_only_read_goes_on_reading(machine: Callable[[str], Machine], remote: Remote) -> None:
+    runner, laptop = machine("runner"), machine("laptop")
+    runner.run()
+    kept = remote.folder.with_name("kept")
+    (remote.folder / "partial").rename(kept)
+    (remote.folder / "partial").touch()  # nothing can be sent by way of it
+    laptop.run("--force", "first")
+    assert laptop.states == ["done", "fetched"]
+
+
+def test_an_interrupt_ends_a_long_upload(machine: Callable[[str], Machine], remote: Remote) -> None:
+    runner = machine("runner")
+    (runner.folder / "p.yaml").write_text(PIPELINE.replace("lines: 5", "lines: 1000\n    pause: 0"))
+    command = [sys.executable, "-m", "odflow", "run", "p.yaml"]
+    started = subprocess.Popen(
+        command, cwd=runner.folder, env=runner.environment, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not remote.names and time.monotonic() < deadline:
+        time.sleep(0.02)
+    began = time.monotonic()
+    started.send_signal(signal.SIGINT)
+    _, said = started.communicate(timeout=60)
+    assert started.returncode == 130
+    assert time.monotonic() - began < 5
+    assert "Traceback" not in said
+    assert len(remote.names) < 1000
+    runner.run()
+    assert runner.states == ["cached", "done"]
