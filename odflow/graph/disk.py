@@ -17,6 +17,7 @@ from typing import IO
 from odflow.errors import StoreError
 
 _PAUSE = 0.05  # seconds between two looks at a lock
+_PARTIAL = ".partial-"  # how the names of files that are not whole yet begin
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _log = logging.getLogger("odflow.run")
 
@@ -27,7 +28,9 @@ def told_by_disk(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        refused = StoreError(f"{error.filename or place}: cannot be written ({error.strerror}).")
+        named = Path(error.filename or place)
+        where = place if named.name.startswith(_PARTIAL) else named
+        refused = StoreError(f"{where}: cannot be written ({error.strerror}).")
         raise full_disk(error, place) or refused from error
 
 
@@ -135,7 +138,7 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         StoreError: the disk is full or refuses; the file is unchanged.
     """
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    partial = path.with_name(f"{_PARTIAL}{os.getpid()}-{path.name}")
     with told_by_disk(path):
         try:
             with partial.open("w", encoding="utf-8") as file:
@@ -170,7 +173,7 @@ def copy_in_place(source: Path, final: Path) -> None:
     Raises:
         StoreError: the disk is full or refuses; what was there is unchanged.
     """
-    partial = final.with_name(f".partial-{final.name}")
+    partial = final.with_name(f"{_PARTIAL}{final.name}")
     remove(partial)
     make_folder(final.parent)
     try:

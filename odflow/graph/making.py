@@ -146,7 +146,7 @@ class Maker:
         key, stage = _known(step)
         now: dict[str, list[Content]] = {}
         for field, paths in stage.input_paths().items():
-            now[field] = [self.store.digests.content(path) for path in paths]
+            now[field] = [self._look(path) for path in paths]
             for path, before, after in zip(paths, step.contents[field], now[field], strict=True):
                 if before != after:
                     raise _changed(path, before, after)
@@ -155,6 +155,12 @@ class Maker:
             files = zip(stage.also_reads(), key.also_reads, again.also_reads, strict=False)
             first = next((path for path, before, after in files if before != after), "a file that they name")
             raise InputError(f"{first}: changed while the stage ran, so its result is not kept. Run again.")
+
+    def _look(self, path: Path) -> Content:
+        try:
+            return self.store.digests.content(path)
+        except InputError as error:
+            raise InputError(f"{error} It was there when the stage began; the result is not kept.") from error
 
     def _keep_log(self, name: str, staging: Path) -> None:
         with suppress(OSError):  # what made the stage fail is told; its log is a help

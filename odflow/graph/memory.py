@@ -114,6 +114,25 @@ class Memory:
 
         return bool(self._connected(insert, "rwc"))
 
+    def check(self) -> None:
+        """See at a glance whether the file is whole; free of cost, so not all damage is seen.
+
+        Raises:
+            StoreError: it is not.
+        """
+
+        def pages(connection: sqlite3.Connection) -> int:
+            connection.execute("pragma schema_version").fetchone()
+            (count,), (size,) = (
+                connection.execute(f"pragma {name}").fetchone() for name in ("page_count", "page_size")
+            )
+            return int(count) * int(size)
+
+        wanted = self._connected(pages) or 0
+        found = self.path.stat().st_size if wanted else 0
+        if found < wanted:
+            raise self._damaged(f"{found} bytes are there, {wanted} should be")
+
     def forget_missing(self) -> int:
         """Drop what is known of files and folders that are gone, and give the space back.
 
@@ -154,9 +173,9 @@ class Memory:
                 raise self._damaged(error) from error
             return None
 
-    def _damaged(self, error: sqlite3.DatabaseError) -> StoreError:
+    def _damaged(self, why: object) -> StoreError:
         return StoreError(
-            f"{self.path}: is damaged ({error}). It only remembers digests: "
+            f"{self.path}: is damaged ({why}). It only remembers digests: "
             "delete it, and files are read once more."
         )
 

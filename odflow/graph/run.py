@@ -60,6 +60,7 @@ def run(pipeline: Pipeline, selection: Selection, store: Store, workdir: Path, e
         StoreError: run.json cannot be written.
         KeyboardInterrupt: after run.json was written; the next run goes on from there.
     """
+    store.memory.check()
     make_folder(workdir)
     with held(workdir / ".lock", f"a run of {pipeline.path}"), store.in_use():
         return _Run(pipeline, selection, store, workdir, engine).outcome()
@@ -276,8 +277,9 @@ class _Run:
         try:
             keep_run(self.store.folder, self.name, self.workdir, used)
         except StoreError:
-            if any(stage.state in ("done", "running") for stage in stages):
-                raise  # a store that cannot be written serves those who only read from it
+            # A store that cannot be written serves those who only read from it.
+            if any(stage.state in ("done", "running") for stage in stages) and not self.exit_code:
+                raise
 
 
 @dataclass(frozen=True)

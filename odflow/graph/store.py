@@ -56,6 +56,7 @@ class Store:
         self.folder, self.remote = folder, remote
         self.memory = Memory(folder / "digests.sqlite")
         self.digests = Digests(self.memory)
+        self._warned: set[str] = set()
         found = VERSION
         try:
             found = (folder / "version").read_text(errors="replace").strip()
@@ -77,13 +78,13 @@ class Store:
         try:
             result = read_manifest((folder / "result.json").read_text(encoding="utf-8"), folder)
         except (OSError, ValueError):
-            _log.warning("%s: cannot be read, so its stage will run again.", folder / "result.json")
+            self._warn(f"{folder / 'result.json'}: cannot be read, so its stage will run again.")
             return None
         if result.names != declared(stage):
             return None
         damaged = self.damage(result)
         if damaged:
-            _log.warning("%s, so its stage will run again.", damaged[0])
+            self._warn(f"{damaged[0]}, so its stage will run again.")
             return None
         return result
 
@@ -225,6 +226,12 @@ class Store:
         """Forget the work under way of a claimed key."""
         remove(self.folder / "staging" / key)
         remove(self.folder / "staging" / f"{key}.busy")  # of a stage that was killed
+
+    def _warn(self, line: str) -> None:
+        """Say something once."""
+        if line not in self._warned:
+            self._warned.add(line)
+            _log.warning("%s", line)
 
     def _mark_sent(self, result: Result) -> None:
         assert self.remote is not None

@@ -1,6 +1,7 @@
 """Stages of another package, slow enough to be killed in the middle."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 from threading import Lock
@@ -10,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from odflow.errors import InputError, StageError
-from odflow.graph import InputPath, Job, OutputFile, OutputFolder, Stage, output
+from odflow.graph import InputFolder, InputPath, Job, OutputFile, OutputFolder, Stage, output
 
 
 class SlowWrite(Stage):
@@ -155,3 +156,15 @@ class Meddle(Stage):
         victim = self.source / "b.txt" if self.source.is_dir() else self.source
         victim.write_text("meddled\n")
         self.text.write_text("done\n")
+
+
+class Vanish(Stage):
+    """Remove the folder that it reads."""
+
+    source: InputFolder = Field(description="what is removed")
+
+    text: OutputFile = output("text.txt", "a word")
+
+    def run(self, job: Job) -> None:
+        shutil.rmtree(self.source)
+        self.text.write_text("gone\n")

@@ -21,6 +21,16 @@ JSON = st.recursive(
 PARAMETERS = st.dictionaries(st.text(max_size=3), JSON, max_size=4)
 
 
+class Bound(Stage):
+    """A stage whose key has the versions of packages."""
+
+    packages = ("odflow-no-such-package",)
+
+    made: OutputFile = output("made.txt")
+
+    def run(self, job: Job) -> None: ...
+
+
 class Sample(Stage):
     """A stage with every kind of field."""
 
@@ -60,6 +70,7 @@ def test_keys_are_pinned(project: Path, tmp_path: Path) -> None:
                 file=file, folder=folder, paths=[folder, file], score=1, classes=["b", "a"], rename={"ä": "a"}
             )
         ),
+        "packages": key(Bound()),
     }
     assert found == json.loads((project / "tests" / "golden" / "keys.json").read_text())
 
@@ -69,6 +80,15 @@ def test_a_key_is_the_digest_of_its_documented_json() -> None:
     text = (
         '{"also_reads":["11"],"inputs":{"detections":["00"]},'
         '"parameters":{"a":[null,"\\u00fc"],"b":0.5},"stage":"filter","version":2}'
+    )
+    assert made.key == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_versions_of_packages_are_part_of_the_key() -> None:
+    made = Recipe("train", 1, {}, {}, [], {"tensorflow": "2.20.0", "a": "1"})
+    text = (
+        '{"also_reads":[],"inputs":{},"packages":{"a":"1","tensorflow":"2.20.0"},'
+        '"parameters":{},"stage":"train","version":1}'
     )
     assert made.key == hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,5 +1,7 @@
 """What would run, and why."""
 
+import shutil
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +129,48 @@ def test_a_broken_record_is_a_warning(chain: Any, caplog: pytest.LogCaptureFixtu
         Path("runs/p/run.json").write_text(text)
         assert set(chain.reasons().values()) == {""}
         assert "runs/p/run.json: cannot be understood" in caplog.text
+
+
+def test_what_changed_in_a_folder_is_counted(bench: Any) -> None:
+    bench.write("stages: {many: {folder: data}}")
+    Path("data").mkdir()
+    for name in "abcd":
+        Path("data", name).write_text(name)
+    bench.run()
+    assert bench.reasons() == {"many": ""}
+    for name in "xyz":
+        Path("data", name).write_text(name)
+    Path("data/a").write_text("other")
+    assert bench.reasons() == {"many": "folder: 3 files added, 1 changed"}
+    Path("data/b").unlink()
+    assert bench.reasons() == {"many": "folder: 3 files added, 1 removed, 1 changed"}
+    shutil.rmtree(".odflow/trees")
+    assert bench.reasons() == {"many": "folder changed"}, "where it is not known what it held"
+
+
+def test_a_file_that_an_input_names_is_a_reason(bench: Any) -> None:
+    bench.write("stages: {many: {folder: data, listed: list.txt}}")
+    Path("data").mkdir()
+    Path("list.txt").write_text("../beside.txt")
+    Path("beside.txt").write_text("1")
+    bench.run()
+    Path("beside.txt").write_text("2")
+    assert bench.reasons() == {"many": "files that its inputs name changed"}
+
+
+def test_the_version_of_a_package_is_a_reason(chain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    chain.stages["write"].packages = ("tensorflow", "no-such-package")
+    try:
+        chain.run()
+        assert set(chain.reasons().values()) == {""}
+        own = metadata.version
+        monkeypatch.setattr(metadata, "version", lambda name: "9.9" if name == "tensorflow" else own(name))
+        assert chain.reasons()["write"] == f"tensorflow {own('tensorflow')} -> 9.9"
+    finally:
+        del chain.stages["write"].packages
+
+
+def test_a_lost_result_is_a_reason(chain: Any) -> None:
+    chain.run()
+    shutil.rmtree(".odflow/results")
+    assert chain.reasons()["write"] == "output missing"
