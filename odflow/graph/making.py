@@ -64,6 +64,8 @@ class Maker:
         """Have every thread that makes a result end soon, with a KeyboardInterrupt."""
         self._stopped.set()
         self.engine.stop()
+        if self.store.remote:
+            self.store.remote.stop()
 
     def make(self, step: Step) -> Kept:
         """Make the result of a stage, unless another run or another machine did so meanwhile.

@@ -26,7 +26,16 @@ from typing import TYPE_CHECKING
 
 from odflow.errors import InputError, RemoteError, StoreError
 from odflow.graph.content import Digests, Entry, changes
-from odflow.graph.disk import flush, flush_one, held, make_folder, remove, told_by_disk, write_whole
+from odflow.graph.disk import (
+    flush,
+    flush_one,
+    held,
+    make_folder,
+    put_in_place,
+    remove,
+    told_by_disk,
+    write_whole,
+)
 from odflow.graph.memory import Memory
 from odflow.graph.result import Made, Result, manifest, read_manifest
 from odflow.graph.stage import Stage
@@ -53,7 +62,7 @@ class Store:
     """
 
     def __init__(self, folder: Path, remote: Remote | None = None) -> None:
-        self.folder, self.remote = folder, remote
+        self.folder, self.remote, self._sends = folder, remote, True
         self.memory = Memory(folder / "digests.sqlite")
         self.digests = Digests(self.memory)
         self._warned: set[str] = set()
@@ -175,28 +184,31 @@ class Store:
         Raises:
             StoreError: the disk is full or refuses.
         """
-        result = self.remote_result(key, stage)
-        if result is None or self.remote is None:
+        remote, result = self.remote, self.remote_result(key, stage)
+        if remote is None or result is None:
             return None
-        staging = self.folder / "staging" / key
-        self.discard(key)
+        # Not into the staging: what a killed stage left there is of use if this fails.
+        fetched = self.folder / "staging" / f"{key}.fetched"
+        remove(fetched)
         try:
             for made in result.outputs.values():
-                if made.content.folder:
-                    make_folder(staging / "work" / made.name)
-            self.remote.fetch(_files(result, staging / "work"))
+                make_folder(fetched / made.name if made.content.folder else fetched)
+            remote.fetch(_files(result, fetched))
         except RemoteError as error:
             _log.warning("%s So its stage will run.", error)
-            self.discard(key)
+            remove(fetched)
             return None
+        self.discard(key)
+        put_in_place(fetched, self.folder / "staging" / key / "work")
         found = self.publish(key, stage, result.said, result.seconds)
-        self._mark_sent(found)
+        _mark_sent(found, remote)
         return found
 
     def remote_result(self, key: str, stage: Stage) -> Result | None:
         """What the remote store holds for a key; its files are not here."""
+        remote = self.remote
         try:
-            text = self.remote and self.remote.manifest(key)
+            text = remote and remote.manifest(key)
         except RemoteError as error:
             _log.warning("%s The remote store is not asked again.", error)
             self.remote = None
@@ -212,15 +224,16 @@ class Store:
 
     def send(self, result: Result) -> None:
         """Send a result to the remote store, unless that was done; a failure is a warning."""
-        if self.remote is None or self.remote.url in _sent_to(result):
+        remote = self.remote
+        if remote is None or not self._sends or remote.url in _sent_to(result):
             return
         try:
-            self.remote.send(result.folder.name, manifest(result), _files(result, result.folder / "outputs"))
+            remote.send(result.home.name, manifest(result), _files(result, result.folder))
         except RemoteError as error:
-            _log.warning("%s The remote store is not asked again; the next run sends it.", error)
-            self.remote = None
+            _log.warning("%s Nothing more is sent; the next run sends it.", error)
+            self._sends = False  # who may only read goes on reading
             return
-        self._mark_sent(result)
+        _mark_sent(result, remote)
 
     def discard(self, key: str) -> None:
         """Forget the work under way of a claimed key."""
@@ -232,12 +245,6 @@ class Store:
         if line not in self._warned:
             self._warned.add(line)
             _log.warning("%s", line)
-
-    def _mark_sent(self, result: Result) -> None:
-        assert self.remote is not None
-        write_whole(
-            result.folder / "sent", "".join(f"{url}\n" for url in {*_sent_to(result), self.remote.url})
-        )
 
     def _make(self) -> None:
         make_folder(self.folder / "staging")
@@ -270,9 +277,13 @@ def declared(stage: Stage) -> dict[str, str]:
     return {field: getattr(stage, field).as_posix() for field in stage.outputs()}
 
 
+def _mark_sent(result: Result, remote: Remote) -> None:
+    write_whole(result.home / "sent", "".join(f"{url}\n" for url in sorted({*_sent_to(result), remote.url})))
+
+
 def _sent_to(result: Result) -> set[str]:
     try:
-        return set((result.folder / "sent").read_text(encoding="utf-8").splitlines())
+        return set((result.home / "sent").read_text(encoding="utf-8").splitlines())
     except OSError:
         return set()
 
