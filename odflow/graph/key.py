@@ -6,10 +6,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from odflow.errors import InputError
 from odflow.graph.content import Content, Digests
 from odflow.graph.stage import Stage
 
@@ -64,7 +62,8 @@ def recipe(name: str, stage: Stage, contents: Mapping[str, Sequence[Content]], d
         stage.version,
         stage.model_dump(mode="json", include=set(stage.parameters())),
         {field: [content.digest for content in found] for field, found in contents.items()},
-        [_digest(path, digests) for path in stage.also_reads()],
+        # One that is named and missing is the stage's business; its coming changes the key.
+        [content.digest if content else "missing" for content in digests.contents(list(stage.also_reads()))],
         versions(stage.packages),
     )
 
@@ -94,11 +93,3 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "absent"
     return found
-
-
-def _digest(path: Path, digests: Digests) -> str:
-    """A file that is named and missing is the stage's business; its coming changes the key."""
-    try:
-        return digests.content(path).digest
-    except InputError:
-        return "missing"

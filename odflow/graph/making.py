@@ -181,6 +181,6 @@ def _changed(path: Path, before: Content, after: Content) -> OdflowError:
     names = [*faults.changed, *faults.removed, *faults.added]
     more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
     return InputError(
-        f"{path / names[0] if names else path}: changed while the stage ran{more}, so its result is not kept. "
-        "Run again."
+        f"{path / names[0] if names else path}: changed while the stage ran{more}, "
+        "so its result is not kept. Run again."
     )

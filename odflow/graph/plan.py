@@ -15,8 +15,8 @@ from odflow.graph.history import read_tree
 from odflow.graph.key import Recipe, combined, recipe, versions
 from odflow.graph.pipeline import Node, Pipeline, Reference, Selection
 from odflow.graph.record import StageRecord
-from odflow.graph.stage import Stage
 from odflow.graph.result import Result
+from odflow.graph.stage import Stage
 from odflow.graph.store import Store
 
 

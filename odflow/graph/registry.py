@@ -29,17 +29,16 @@ class Registry:
     @classmethod
     def installed(cls) -> Registry:
         """The stages of odflow and of every installed package that plugs some in."""
-        found: dict[str, EntryPoint] = {}
+        named: dict[str, list[EntryPoint]] = {}
+        for point in entry_points(group=GROUP):
+            named.setdefault(point.name, []).append(point)
         remarks = []
-        for point in sorted(
-            entry_points(group=GROUP), key=lambda point: (_package(point) != "odflow", _package(point))
-        ):
-            if point.name not in found:
-                found[point.name] = point
-            elif _package(found[point.name]) != _package(point):
-                first = _package(found[point.name])
-                remarks.append(f'stage "{point.name}" of {_package(point)} is hidden by that of {first}.')
-        return cls(found, remarks)
+        for name, points in named.items():
+            if len(points) > 1:  # who brought a point is slow to find out
+                points.sort(key=lambda point: (_package(point) != "odflow", _package(point)))
+                first, *others = dict.fromkeys(map(_package, points))
+                remarks += [f'stage "{name}" of {other} is hidden by that of {first}.' for other in others]
+        return cls({name: points[0] for name, points in named.items()}, remarks)
 
     def names(self) -> list[str]:
         """Every name, sorted; whether its class can be imported is not known yet."""

@@ -21,6 +21,7 @@ class Export(Stage):
     """
 
     version: ClassVar[int] = 1
+    packages: ClassVar[tuple[str, ...]] = ("tensorflow", "tf-models-official")
 
     trained: InputFolder = Field(description="what the stage train made")
 

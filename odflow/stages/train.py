@@ -28,6 +28,7 @@ class Train(Stage):
 
     version: ClassVar[int] = 1
     resumes: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = ("tensorflow", "tf-models-official")
 
     config: InputFile = Field(description="an Object Detection API pipeline.config")
     label_map: InputFile = Field(description="the classes of the records (.pbtxt)")
