@@ -1,0 +1,230 @@
+"""Runs that are killed at random moments end with the bytes of a run that was left alone."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+MARK = "ODFLOW_TEST_KILL"
+KILLS = 20
+KILLS_IN_A_PLACE = 7
+GONE_WITHIN = 5  # seconds
+LONG = 300  # seconds
+PIPELINE = """\
+stages:
+  detect:
+    model: {teacher}
+    images: pictures
+    min_score: 0.4
+  keep:
+    uses: filter
+    detections: ${{detect.detections}}
+    label_map: {teacher}/label_map.pbtxt
+    min_side: 6
+  split:
+    detections: ${{keep.kept}}
+    valid_fraction: 0.2
+  records:
+    detections: ${{split.train}}
+    images: pictures
+    label_map: ${{keep.kept_label_map}}
+    shards: 4
+"""
+
+
+@dataclass
+class Place:
+    """A folder with the pipeline, its work folder and its store; a file `told` gets what runs say."""
+
+    folder: Path
+    runs: int = 0
+    outputs: dict[str, bytes] = field(default_factory=dict)
+    results: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def mark(self) -> str:
+        """All processes of the last run have it in their environment."""
+        return f"{MARK}={self.folder}:{self.runs}"
+
+    def start(self) -> subprocess.Popen:
+        """Begin a run."""
+        self.runs += 1
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ODFLOW_")}
+        environment[MARK] = self.mark.removeprefix(f"{MARK}=")
+        with (self.folder / "told").open("a") as told:
+            command = [sys.executable, "-m", "odflow", "run", "kill.yaml"]
+            return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=told, stderr=told)
+
+    def told(self) -> str:
+        return (self.folder / "told").read_text()
+
+    def stages(self) -> dict:
+        return json.loads((self.folder / "runs/kill/run.json").read_text())["stages"]
+
+    def done(self) -> set[str]:
+        """The stages that have ended, as far as run.json tells."""
+        if not (self.folder / "runs/kill/run.json").exists():
+            return set()
+        return {name for name, stage in self.stages().items() if stage["state"] in ("done", "cached")}
+
+    def has_looked(self) -> bool:
+        """Whether `detect` has noted a picture in its staging folder."""
+        return any(path.stat().st_size for path in self.folder.glob(".odflow/staging/*/work/journal"))
+
+    def said(self) -> dict[str, list[str]]:
+        return {name: stage["said"] for name, stage in self.stages().items()}
+
+    def remember(self) -> None:
+        """What is here now, after a run that was left alone."""
+        for stage in self.stages().values():
+            for output in stage["outputs"].values():
+                self.outputs |= files(self.folder / output, self.folder)
+        self.results = self.now_in_store()
+
+    def now_in_store(self) -> dict[str, bytes]:
+        results = self.folder / ".odflow/results"
+        found = {}
+        for outputs in results.glob("*/outputs"):
+            found |= files(outputs, results)
+        return found
+
+
+def files(path: Path, root: Path) -> dict[str, bytes]:
+    """The bytes of a file, or of all files in a folder, by their names below another folder."""
+    found = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
+    return {str(one.relative_to(root)): one.read_bytes() for one in found}
+
+
+def processes(mark: str) -> list[int]:
+    """Those with this mark in their environment; they may be in any session or group."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+        except OSError:  # it is gone, or somebody else's
+            continue
+    return found
+
+
+@pytest.fixture
+def places(project: Path, tmp_path: Path) -> Iterator[Place]:
+    """New places, one after the other; what a failed test leaves running is ended."""
+    made: list[Place] = []
+
+    def new() -> Iterator[Place]:
+        while True:
+            folder = tmp_path / str(len(made))
+            shutil.copytree(project / "pipelines/quickstart/pool", folder / "pictures")
+            (folder / "pictures/0100.jpg").write_bytes(b"\xff\xd8\xff and no more")
+            (folder / "kill.yaml").write_text(
+                PIPELINE.format(teacher=project / "pipelines/quickstart/teacher")
+            )
+            made.append(Place(folder))
+            yield made[-1]
+
+    yield new()
+    for place in made:
+        for pid in processes(place.mark):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
+def test_a_run_killed_at_random_moments_ends_as_if_left_alone(places: Iterator[Place]) -> None:
+    """20 times, the main process or all of the run's processes at once; the next run goes on from there.
+
+    The first kill in a place comes while `detect` looks at pictures, six others at any moment
+    that the run should still have to live. Then, or where it ends before, another place is taken.
+    """
+    undisturbed = next(places)
+    began = time.monotonic()
+    assert undisturbed.start().wait() == 0, undisturbed.told()
+    life = time.monotonic() - began
+    undisturbed.remember()
+    assert "1 unreadable" in undisturbed.said()["detect"][0]
+
+    chance = random.Random(20)
+    used = [next(places)]
+    halfway = set()
+    kills = 0
+    while kills < KILLS:
+        place = used[-1]
+        lived = sum(undisturbed.stages()[name]["seconds"] for name in place.done())
+        moment = chance.uniform(0, life - lived) if place.runs else chance.uniform(0, life / 10)
+        if place.runs == KILLS_IN_A_PLACE:
+            moment = LONG  # it may end
+        if killed(place, moment, everything=kills % 2 == 0):
+            check_nothing_is_half_written(place, undisturbed)
+            halfway |= place.done()
+            kills += 1
+        else:
+            check_end(place, undisturbed)
+            used.append(next(places))
+    assert used[-1].start().wait() == 0, used[-1].told()
+    check_end(used[-1], undisturbed)
+    assert halfway, "no run was killed between two stages"
+    assert re.search(r"goes on after \d+ of 180 images", "".join(place.told() for place in used))
+
+
+def killed(place: Place, moment: float, *, everything: bool) -> bool:
+    """Start a run and kill it so many seconds later; false when it ended before.
+
+    In a new place the seconds count from the first picture that was looked at.
+    """
+    before = place.mark
+    run = place.start()
+    while place.runs == 1 and run.poll() is None and not place.has_looked():
+        time.sleep(0.01)
+    kill_at = time.monotonic() + moment
+    check_all_are_gone(before)
+    try:
+        run.wait(max(0, kill_at - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        for pid in [run.pid, *processes(place.mark)] if everything else [run.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    assert run.wait() in (0, -signal.SIGKILL), place.told()
+    return run.returncode != 0
+
+
+def check_all_are_gone(mark: str) -> None:
+    until = time.monotonic() + GONE_WITHIN
+    while left := processes(mark):
+        assert time.monotonic() < until, f"processes {left} go on without their run"
+        time.sleep(0.05)
+
+
+def check_nothing_is_half_written(place: Place, undisturbed: Place) -> None:
+    """What has an output's name in the work folder or the store is what it must be."""
+    for name, content in place.now_in_store().items():
+        assert content == undisturbed.results[name], f"{name} in the store"
+    for manifest in place.folder.glob(".odflow/results/*/result.json"):
+        assert json.loads(manifest.read_text())["outputs"]
+    for name in undisturbed.outputs:
+        path = place.folder / name
+        if path.exists():
+            assert path.read_bytes() == undisturbed.outputs[name], name
+    records = place.folder / "runs/kill/records/records"
+    assert set(files(records, place.folder)) <= set(undisturbed.outputs)
+
+
+def check_end(place: Place, undisturbed: Place) -> None:
+    """A finished run has the outputs, the results and the words of the one that was left alone."""
+    check_all_are_gone(place.mark)
+    ended = Place(place.folder)
+    ended.remember()
+    assert ended.outputs == undisturbed.outputs
+    assert ended.results == undisturbed.results
+    assert ended.said() == undisturbed.said()
