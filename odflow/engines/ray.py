@@ -42,7 +42,8 @@ _LOOKS = 25  # between two looks at the nodes
 _GRACE = 3.0  # seconds for a stage that is stopped to clean up
 _PATIENCE = 5.0  # seconds for a cluster to answer
 _DEATHS = 3  # of nodes that one stage outlives
-_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"  # how gRPC begins, so that it answers
+_SETTINGS = b"\x04"  # the kind of the first frame of either side, fourth byte of it
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0" + _SETTINGS + b"\0\0\0\0\0"  # as gRPC begins
 
 
 class RayEngine:
@@ -215,12 +216,12 @@ def _check_reachable(address: str) -> None:
     try:
         with socket.create_connection((host.strip("[]"), int(port)), _PATIENCE) as connection:
             connection.sendall(_HELLO)
-            answer = connection.recv(16)
+            answer = _SETTINGS if os.environ.get("RAY_USE_TLS") == "1" else connection.recv(4)[3:]
     except (OSError, OverflowError) as error:
         raise ConfigError(f"{place}: no Ray cluster can be reached there ({error}).") from error
-    if answer.startswith(b"HTTP/1"):
+    if answer != _SETTINGS:
         raise ConfigError(
-            f"{place}: is a web server. Give the port of the cluster, 6379 if not set otherwise."
+            f"{place}: is no Ray cluster. Its port is 6379 unless `ray start` was told another."
         )
 
 
