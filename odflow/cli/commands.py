@@ -17,8 +17,11 @@ from odflow.errors import ConfigError
 from odflow.graph.registry import Registry
 
 if TYPE_CHECKING:
+    from odflow.graph.record import StageRecord
     from odflow.graph.store import Store
     from odflow.graph.task import Engine
+
+_HEAD = ("stage", "state", "seconds", "peak memory")
 
 
 @dataclass(frozen=True)
@@ -134,11 +137,8 @@ def _run(given: Namespace, registry: Registry) -> int:
     finally:
         engine.close()
     stages = outcome.record.stages
-    rows = [
-        (name, stages[name].state, f"{stages[name].seconds:.1f}", _memory(stages[name].peak))
-        for name in outcome.selected
-    ]
-    _print_table(("stage", "state", "seconds", "peak memory"), rows)
+    rows = [_row(name, stages[name]) for name in outcome.selected]
+    _print_table(_HEAD, rows)
     states = [row[1] for row in rows]
     if outcome.exit_code:
         failed = [row[0] for row in rows if row[1] == "failed"]
@@ -193,10 +193,10 @@ def _status(given: Namespace, registry: Registry) -> int:
         return 0
     print(f"{record.pipeline}: {record.state}, {record.started}, {record.seconds:.1f} s")
     rows = [
-        (name, stage.state, f"{stage.seconds:.1f}", (stage.key or "-")[:12], " ".join(stage.outputs.values()))
+        (*_row(name, stage), (stage.key or "-")[:12], " ".join(stage.outputs.values()))
         for name, stage in record.stages.items()
     ]
-    _print_table(("stage", "state", "seconds", "key", "outputs"), rows)
+    _print_table((*_HEAD, "key", "outputs"), rows)
     for stage in record.stages.values():
         if stage.error:
             print(stage.error)
@@ -283,10 +283,10 @@ def _store_folder() -> Path:
     return Path(os.environ.get("ODFLOW_STORE") or ".odflow")
 
 
-def _memory(size: int) -> str:
-    if not size:
-        return "-"
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+def _row(name: str, stage: StageRecord) -> tuple[str, str, str, str]:
+    mebibytes = stage.peak / 2**20
+    memory = f"{mebibytes / 1024:.1f} GiB" if mebibytes >= 1024 else f"{mebibytes:.0f} MiB"
+    return name, stage.state, f"{stage.seconds:.1f}", memory if stage.peak else "-"
 
 
 def _print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -169,7 +169,6 @@ class Store:
         with told_by_disk(staging):
             for field, name in declared(stage).items():
                 outputs[field] = Made(name, digests.content(staging / "work" / name))
-                _protect(staging / "work" / name)
         flush(staging / "work")
         result = Result(self.folder / "results" / key, outputs, list(said), seconds)
         write_whole(staging / "result.json", manifest(result))
@@ -264,6 +263,7 @@ class Store:
                 output.parent.mkdir(parents=True, exist_ok=True)
                 if work.exists():
                     work.rename(output)
+                _protect(output)
             remove(staging / "work")
             flush(staging)
             final.parent.mkdir(exist_ok=True)
