@@ -60,6 +60,8 @@ class RayEngine:
 
     def __init__(self, jobs: int, address: str | None = None) -> None:
         self.jobs = jobs
+        if address:
+            _check_reachable(address)
         self._began_here = not ray.is_initialized()
         if self._began_here:
             _begin(jobs, address)
@@ -127,7 +129,8 @@ class RayEngine:
             self._pass_on(attempt, hear)
             return self._ended(task, reference)
         finally:
-            self._references.discard(reference)
+            with self._lock:
+                self._references.discard(reference)
             ray.cancel(reference, force=True)  # it has ended, unless somebody who hears it failed
 
     def _begin_stage(self, task: Task, attempt: int) -> Any:
@@ -183,8 +186,6 @@ class RayEngine:
 
 def _begin(jobs: int, address: str | None) -> None:
     """Start a Ray, or join one."""
-    if address:
-        _check_reachable(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Ray prints on standard output, which is for results, what it notices of nodes and processes.
     # It has no other switch for that.
