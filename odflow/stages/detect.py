@@ -28,6 +28,7 @@ class Detect(Stage):
     """Run a trained detector over images and write what it finds."""
 
     resumes: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = ("tensorflow",)
 
     model: InputPath = Field(
         description="frozen graph (.pb), SavedModel folder, exported folder, or TFLite detection file"

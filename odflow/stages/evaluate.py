@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -25,6 +25,8 @@ _DETECTIONS_AN_IMAGE = 100  # as many as COCO counts
 
 class Evaluate(Stage):
     """Measure a model against ground truth with COCO's metrics."""
+
+    packages: ClassVar[tuple[str, ...]] = ("tensorflow",)
 
     model: InputPath = Field(
         description="frozen graph (.pb), SavedModel folder, exported folder, or TFLite detection file"
