@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -143,18 +143,6 @@ def test_a_damaged_memory_of_digests(ran: Path, odflow: Odflow, damage: str) -> 
     assert sorted(ran.rglob("*")) == before
     memory.unlink()
     assert states(odflow("run", "p.yaml"))[-2:] == ["cached", "cached"]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MiB below the folder of the pipeline."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a small file system")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_full_disk(folder: Path, odflow: Odflow, small_disk: Path, environment: dict[str, str]) -> None:

@@ -2,10 +2,9 @@
 
 import json
 import logging
-import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -164,18 +163,6 @@ def test_a_full_disk_below_a_stage(bench: Any) -> None:
     assert outcome.exit_code == 1
     assert "the disk is full (No space left on device; " in (outcome.record.stages["fail"].error or "")
     assert not list(Path(".odflow/staging").iterdir())
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a small file system")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("where", ["store", "runs"])
