@@ -130,15 +130,19 @@ def remove(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str, *, shared: bool = False) -> None:
     """Write a file so that a reader sees the old text or the new, never a part.
 
-    Of several threads of one process one at a time.
+    Args:
+        path: of the file.
+        text: all of it.
+        shared: several processes may write it at once. Otherwise whoever writes holds a lock, and
+            what a killed one left unfinished is written over by the next.
 
     Raises:
         StoreError: the disk is full or refuses; the file is unchanged.
     """
-    partial = path.with_name(f"{_PARTIAL}{os.getpid()}-{path.name}")
+    partial = path.with_name(f"{_PARTIAL}{os.getpid() if shared else ''}{path.name}")
     with told_by_disk(path):
         try:
             with partial.open("w", encoding="utf-8") as file:

@@ -25,7 +25,11 @@ def keep_tree(store: Path, content: Content) -> None:
     path = _tree_file(store, content.digest)
     if content.folder and not path.exists():
         make_folder(path.parent)
-        write_whole(path, "".join(f"{entry.sha256} {json.dumps(entry.path)}\n" for entry in content.entries))
+        write_whole(
+            path,
+            "".join(f"{entry.sha256} {json.dumps(entry.path)}\n" for entry in content.entries),
+            shared=True,
+        )
 
 
 def read_tree(store: Path, digest: str) -> list[Entry] | None:

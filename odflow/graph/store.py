@@ -278,7 +278,8 @@ def declared(stage: Stage) -> dict[str, str]:
 
 
 def _mark_sent(result: Result, remote: Remote) -> None:
-    write_whole(result.home / "sent", "".join(f"{url}\n" for url in sorted({*_sent_to(result), remote.url})))
+    urls = sorted({*_sent_to(result), remote.url})
+    write_whole(result.home / "sent", "".join(f"{url}\n" for url in urls), shared=True)
 
 
 def _sent_to(result: Result) -> set[str]:
