@@ -5,9 +5,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from odflow.graph.job import Job
-    from odflow.graph.stage import InputFile, InputFolder, InputPath, OutputFile, OutputFolder, Stage, output
+    from odflow.graph.stage import (
+        InputFile,
+        InputFolder,
+        InputPath,
+        Needs,
+        OutputFile,
+        OutputFolder,
+        Stage,
+        output,
+    )
 
-__all__ = ["InputFile", "InputFolder", "InputPath", "Job", "OutputFile", "OutputFolder", "Stage", "output"]
+__all__ = [
+    "InputFile",
+    "InputFolder",
+    "InputPath",
+    "Job",
+    "Needs",
+    "OutputFile",
+    "OutputFolder",
+    "Stage",
+    "output",
+]
 
 
 def __getattr__(name: str) -> Any:
