@@ -1,11 +1,15 @@
-"""A run on a real Ray cluster of three nodes, one of which dies in the middle."""
+"""Runs on Ray: a real cluster of three nodes, one of which dies in the middle, and a Ray of this machine."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ pytestmark = pytest.mark.slow
 Odflow = Callable[..., subprocess.CompletedProcess[str]]
 Started = Callable[..., subprocess.Popen[str]]
 MEMORY = 100 * 2**20  # bytes of each node's object store
+AGENTS = {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}  # of a Ray that was killed: they end a minute later
 
 PIPELINE = """\
 stages:
@@ -37,6 +42,13 @@ stages:
     label_map: ${{keep.kept_label_map}}
     shards: 3
 """
+EVALUATE = """\
+  teacher:
+    uses: evaluate
+    model: {teacher}
+    images: {heldout}
+    annotations: {heldout}.csv
+"""
 
 
 @pytest.fixture
@@ -54,8 +66,10 @@ def cluster() -> Iterator[Any]:
 def folder(tmp_path: Path, project: Path) -> Path:
     """The pipeline, with the quickstart's own teacher and pictures."""
     quickstart = project / "pipelines" / "quickstart"
-    text = PIPELINE.format(teacher=quickstart / "teacher", pictures=quickstart / "pool")
-    (tmp_path / "p.yaml").write_text(text)
+    places = {"teacher": "teacher", "pictures": "pool", "heldout": "heldout"}
+    places = {name: quickstart / place for name, place in places.items()}
+    (tmp_path / "p.yaml").write_text(PIPELINE.format(**places))
+    (tmp_path / "measured.yaml").write_text((PIPELINE + EVALUATE).format(**places))
     return tmp_path
 
 
@@ -144,3 +158,55 @@ def test_an_address_where_no_cluster_is(folder: Path, odflow: Odflow) -> None:
     assert line.startswith("--address 127.0.0.1:1: no Ray cluster can be reached there")
     told = odflow("run", "p.yaml", "--address", "127.0.0.1:1")
     assert (told.returncode, told.stderr) == (2, "--address is of a Ray cluster. Add --engine ray.\n")
+
+
+def test_a_ray_of_this_machine_makes_what_the_local_engine_makes(
+    folder: Path, odflow: Odflow, environment: dict[str, str]
+) -> None:
+    for engine in ("local", "ray"):
+        environment["ODFLOW_STORE"] = str(folder / f"{engine}-store")
+        told = odflow("run", "measured.yaml", "--workdir", engine, "--engine", engine, timeout=120)
+        assert told.returncode == 0, told.stderr
+    assert "ray" not in re.sub("Outputs: ray", "", told.stdout + told.stderr).lower()
+    local, ray = outputs(folder / "local"), outputs(folder / "ray")
+    metrics = [json.loads(made.pop("teacher/metrics.json")) for made in (local, ray)]
+    assert list(metrics[0]) == list(metrics[1])
+    assert ray == local
+
+
+def left_of(session: int) -> set[str]:
+    """The processes of a session that have not ended."""
+    found = set()
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, _, _, of = (place / "stat").read_text().rpartition(")")[2].split()[:4]
+            if int(of) == session and state != "Z":
+                found.add((place / "cmdline").read_text().strip("\0 "))
+    return found
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
+def test_a_run_that_is_ended_leaves_no_process_and_goes_on(
+    tmp_path: Path, odflow: Odflow, started: Started, how: signal.Signals, code: int
+) -> None:
+    (tmp_path / "p.yaml").write_text("stages:\n  count: {uses: slow_count, upto: 60}\n")
+    running = started("run", "p.yaml", "--engine", "ray", start_new_session=True)
+    until = time.monotonic() + 60
+    while not any(path.stat().st_size for path in tmp_path.glob(".odflow/staging/*/work/done.txt")):
+        assert running.poll() is None, running.communicate()[1]
+        assert time.monotonic() < until, "nothing was counted"
+        time.sleep(0.02)
+    # Ctrl-C on a terminal reaches all processes at once, those of Ray too.
+    (os.killpg if how == signal.SIGINT else os.kill)(running.pid, how)
+    _, err = running.communicate(timeout=20)
+    assert running.returncode == code, err
+    until = time.monotonic() + (10 if how == signal.SIGKILL else 0)
+    while (
+        left := left_of(running.pid) - (AGENTS if how == signal.SIGKILL else set())
+    ) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not left
+    told = odflow("run", "p.yaml")
+    assert told.returncode == 0, told.stderr
+    assert re.search(r"count: starts at [1-9]", told.stderr)
+    assert (tmp_path / "runs/p/count/counted.txt").read_text() == "".join(f"{n}\n" for n in range(60))
