@@ -90,6 +90,7 @@ class _Bar(tqdm):  # type: ignore[type-arg]
 
     def close(self) -> None:
         """Tell that it has ended."""
-        if not self.disable:
+        was_shown = not self.disable
+        super().close()  # which wipes the bar: shows it once more
+        if was_shown:
             self._show([None, None, "", ""])
-        super().close()

@@ -80,7 +80,6 @@ def test_messages_are_heard_in_order(engine, task, stages):
     assert told == [*expected, {"log": [logging.INFO, "the end"]}]
 
 
-@pytest.mark.xfail(strict=True, reason="odflow.engines.telling shows a bar once more after its end")
 def test_a_bar_is_heard_from_its_beginning_to_its_end(engine, task, stages):
     heard: list[Message] = []
     engine.run(task(stages.Tell(), bars=True), heard.append)
