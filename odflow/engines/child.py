@@ -12,10 +12,12 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from odflow.engines.local import INTERRUPTED
+from odflow.engines.memory import peak_memory
 from odflow.engines.telling import tell_to
 from odflow.engines.threads import Threads, Turns
 from odflow.errors import OdflowError
@@ -45,7 +47,8 @@ def main(descriptor: int) -> int:
 def _run(given: dict[str, Any], pipe: _Pipe) -> Ended:
     task = Task.from_json(given["task"])
     turns = Turns(Path(given["turns"]), given["jobs"])
-    return perform(task, Threads(given["jobs"], turns.turn), tell_to(task, pipe.send))
+    ended = perform(task, Threads(given["jobs"], turns.turn), tell_to(task, pipe.send))
+    return replace(ended, peak=peak_memory())
 
 
 class _Pipe:

@@ -15,13 +15,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from odflow.engines.memory import RSS_UNIT
 from odflow.engines.threads import Turns
 from odflow.errors import OdflowError, StageError
 from odflow.graph.task import Ended, Message, Task
 
 INTERRUPTED = 130  # exit code
 _GRACE = 3.0  # seconds for a stage that is stopped to clean up
-_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, bytes
 
 
 class LocalEngine:
@@ -64,7 +64,7 @@ class LocalEngine:
             code, peak = self._wait(child)
         if self._stopped or (ended is None and code in (INTERRUPTED, -signal.SIGINT)):
             raise KeyboardInterrupt
-        return Ended(() if ended is None else ended.said, _error(task, ended, code, peak), peak)
+        return ended or Ended(error=_killed(task, code, peak), peak=peak)
 
     def stop(self) -> None:
         """Interrupt every stage, and kill those that take longer than three seconds to end."""
@@ -127,7 +127,7 @@ class LocalEngine:
         with suppress(BrokenPipeError):
             if child.stdin:
                 child.stdin.close()
-        return child.returncode, usage.ru_maxrss * _RSS_UNIT
+        return child.returncode, usage.ru_maxrss * RSS_UNIT
 
     def _signal(self, number: int) -> None:
         for pid in list(self._children):
@@ -141,9 +141,8 @@ class LocalEngine:
         return Turns(self._shared, self.jobs)
 
 
-def _error(task: Task, ended: Ended | None, code: int, peak: int) -> OdflowError | None:
-    if ended is not None:
-        return ended.error
+def _killed(task: Task, code: int, peak: int) -> OdflowError:
+    """Tell of a child that ended without saying how."""
     reached = f"it had reached {peak / 2**30:.1f} GiB"
     if code >= 0:
         return StageError(f"{task.name} ended without a word (exit code {code}; {reached}). See {task.log}.")

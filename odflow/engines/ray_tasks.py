@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import resource
-import sys
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -17,6 +15,7 @@ from typing import Any, TypeVar
 import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
+from odflow.engines.memory import peak_memory
 from odflow.engines.telling import Telling, tell_to
 from odflow.errors import ConfigError, OdflowError, StageError
 from odflow.graph.task import Ended, Message, Task, perform
@@ -25,7 +24,6 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 _RETRIES = 3  # of an item whose node dies
-_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, bytes
 
 
 class Mailbox:
@@ -97,8 +95,7 @@ def run_stage(desk: Desk) -> dict[str, Any]:
     except OdflowError as error:
         ended = Ended(error=error)
     desk.flush()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT
-    return replace(ended, peak=peak).to_json()
+    return replace(ended, peak=peak_memory()).to_json()
 
 
 def run_item(desk: Desk, function: Callable[[A], B], item: A) -> B:
