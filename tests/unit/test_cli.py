@@ -195,9 +195,9 @@ def test_run_plan_status(capsys: pytest.CaptureFixture[str]) -> None:
     assert told("status", "p.yaml") == ["p.yaml: has not run yet."]
     assert told("plan", "p.yaml") == ["stage  state  why", "show   run    never ran"]
     first = told("run", "p.yaml", "--workdir", "w")
-    assert first[:2] == ["show: read in.txt", "stage  state  seconds"]
+    assert first[:2] == ["show: read in.txt", "stage  state  seconds  peak memory"]
     assert first[2].startswith("show   done ")
-    assert first[3].startswith("done: 1 ran, 0 cached, ")
+    assert first[3].startswith("done: 1 ran, ")
     second = told("run", "p.yaml", "--workdir", "w")
     assert second[0] == "show: read in.txt"
     assert second[-1] == "nothing to do: all 1 stages are cached. Outputs: w"
