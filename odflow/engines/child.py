@@ -29,7 +29,7 @@ def main(descriptor: int) -> int:
     os.set_inheritable(descriptor, False)
     given = json.loads(_first_line(0))
     threading.Thread(target=_die_with_parent, args=[os.dup(0)], daemon=True).start()
-    with open(os.devnull) as nothing:  # noqa: PTH123
+    with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
     sys.path[:] = given["path"]
     pipe = _Pipe(descriptor)
