@@ -7,9 +7,11 @@ import os
 import platform
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
@@ -68,30 +70,57 @@ class Desk:
 
 @lru_cache(1)  # a process may work for many items of one stage, then for those of another
 def sit_down(desk: Desk) -> tuple[Task, Telling]:
-    """Turn this process to a stage: folder, standard streams and log.
+    """Turn this process to a stage.
 
     Raises:
-        ConfigError: this node lacks the driver's folders or the stage's class.
+        ConfigError: this node lacks the driver's folder or the stage's class.
     """
     try:
         os.chdir(desk.folder)
-        task = Task.from_json(desk.task)
-        with task.log.open("ab") as log:
-            os.dup2(log.fileno(), 1)
-            os.dup2(log.fileno(), 2)
     except OSError as error:
-        raise ConfigError(
-            f"{error.filename}: cannot be used on the node {platform.node()} ({error.strerror}). "
-            "All nodes must have this folder in common, under the same path."
-        ) from error
+        raise _lacking(error) from error
+    task = Task.from_json(desk.task)
     return task, tell_to(task, desk.send)
+
+
+@contextmanager
+def printing_to(log: Path) -> Iterator[None]:
+    """Have all that this process prints in a file, C code and children included, while the body runs.
+
+    Not longer: on NFS a folder cannot be removed while a file in it is open.
+
+    Raises:
+        ConfigError: this node lacks the file's folder.
+    """
+    try:
+        target = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise _lacking(error) from error
+    before = [os.dup(stream) for stream in (1, 2)]
+    try:
+        for stream in (1, 2):
+            os.dup2(target, stream)
+        os.close(target)
+        yield
+    finally:
+        for stream, old in zip((1, 2), before, strict=True):
+            os.dup2(old, stream)
+            os.close(old)
+
+
+def _lacking(error: OSError) -> ConfigError:
+    return ConfigError(
+        f"{error.filename}: cannot be used on the node {platform.node()} ({error.strerror}). "
+        "All nodes must have this folder in common, under the same path."
+    )
 
 
 def run_stage(desk: Desk) -> dict[str, Any]:
     """Run a stage in this process, which ends after it; gives the `Ended` as JSON holds it."""
     try:
         task, audience = sit_down(desk)
-        ended = perform(task, RayWorkers(desk), audience)
+        with printing_to(task.log):
+            ended = perform(task, RayWorkers(desk), audience)
     except OdflowError as error:
         ended = Ended(error=error)
     desk.flush()
@@ -100,8 +129,9 @@ def run_stage(desk: Desk) -> dict[str, Any]:
 
 def run_item(desk: Desk, function: Callable[[A], B], item: A) -> B:
     """Work on one item in this process, which goes on to others."""
-    sit_down(desk)
-    return function(item)
+    task, _ = sit_down(desk)
+    with printing_to(task.log):
+        return function(item)
 
 
 class RayWorkers:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -144,6 +145,19 @@ def test_processes_serve_many_items_and_no_stage(ray_of_two, task, stages, tmp_p
     assert first not in first_items
     assert second not in [first, *first_items, *second_items]
     assert set(first_items) & set(second_items)
+
+
+@pytest.mark.slow
+def test_no_process_keeps_the_log_of_a_stage_that_has_ended(ray_of_two, task, stages, tmp_path):
+    one = task(stages.Map(way="pids", place=tmp_path))
+    ended = ray_of_two.run(one, print)
+    kept = [
+        pid
+        for pid in ended.said[0].split()
+        for descriptor in Path(f"/proc/{pid}/fd").glob("*")
+        if descriptor.exists() and descriptor.readlink() == one.log
+    ]
+    assert not kept
 
 
 @pytest.mark.slow
