@@ -79,7 +79,7 @@ class Maker:
             kept = None if step.why == "forced" else self._look_up(key.key, stage)
             if kept is None:
                 if step.why == "forced":
-                    self.store.discard(key.key)
+                    self.store.discard(key.key, self._stopped.is_set)
                 _log.info("%s: runs (%s).", step.node.name, step.why)
                 kept = self._run(step, staging)
             self.store.send(kept.result)
@@ -105,7 +105,7 @@ class Maker:
         except BaseException as error:
             self._keep_log(step.node.name, staging)
             if not can_go_on(stage, error):
-                self.store.discard(key.key)
+                self.store.discard(key.key, self._stopped.is_set)
             raise
 
     def _with_retries(self, step: Step, staging: Path) -> Ended:

@@ -234,10 +234,22 @@ class Store:
             return
         _mark_sent(result, remote)
 
-    def discard(self, key: str) -> None:
-        """Forget the work under way of a claimed key."""
-        remove(self.folder / "staging" / key)
-        remove(self.folder / "staging" / f"{key}.busy")  # of a stage that was killed
+    def discard(self, key: str, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Forget the work under way of a claimed key, once nobody writes there.
+
+        Its process may outlive the run's knowledge of it: on a node that Ray takes for dead.
+
+        Args:
+            key: claimed.
+            stopped: asked while waiting for that process; true gives up.
+
+        Raises:
+            StoreError: the disk refuses.
+            KeyboardInterrupt: `stopped` said so.
+        """
+        staging = self.folder / "staging" / key
+        with held(staging.with_suffix(".busy"), "forgetting what it left", stopped):
+            remove(staging)
 
     def _warn(self, line: str) -> None:
         """Say something once."""

@@ -15,6 +15,7 @@ import pytest
 
 from odflow.errors import StoreError
 from odflow.graph.content import Digests
+from odflow.graph.disk import held
 from odflow.graph.execute import InProcess, execute
 from odflow.graph.result import Result
 from odflow.graph.store import Store
@@ -160,3 +161,26 @@ def test_a_claim_waits_for_another_process_and_goes_with_it(stage: Any, project:
     assert out == "held\n"
     holder.communicate()
     assert make(Store(Path("store")), stage)
+
+
+def test_work_is_not_discarded_while_somebody_writes_there(stage: Any) -> None:
+    store = Store(Path("store"))
+    with store.claim(KEY, "folder") as staging:
+        (staging / "work").mkdir(parents=True)
+        busy = staging.with_suffix(".busy")
+        with held(busy, "an outlived process"), pytest.raises(KeyboardInterrupt):
+            store.discard(KEY, lambda: True)
+        assert (staging / "work").is_dir()
+        with held(busy, "an outlived process"):
+            looked: list[bool] = []
+
+            def release_after_two_looks() -> bool:
+                looked.append((staging / "work").is_dir() and busy.exists())
+                if len(looked) == 2:
+                    busy.unlink()  # what the end of its holder does
+                return False
+
+            store.discard(KEY, release_after_two_looks)
+        assert looked == [True, True]
+        assert not staging.exists()
+        assert not busy.exists()
