@@ -14,11 +14,12 @@ from official.core.base_trainer import Trainer
 from official.modeling.optimization import ExponentialMovingAverage
 
 from odflow.errors import InputError, StageError
+from odflow.training.architecture import architecture
 from odflow.training.checkpoints import load_weights, save_weights
 from odflow.training.inputs import training_batches
 from odflow.training.optimizers import build_optimizer
 from odflow.training.settings import Settings
-from odflow.training.task import DetectionTask
+from odflow.training.task import TERMS, DetectionTask
 
 SEED = 1
 LOOP = 10
@@ -81,11 +82,12 @@ def _strategy() -> tf.distribute.Strategy:
 
 
 def _trainer(settings: Settings, files: Sequence[str], start: Path | None) -> Trainer:
-    task = DetectionTask(settings)
+    kind = architecture(settings)
+    task = DetectionTask(kind)
     network = task.build_model()
     if start is not None:
         load_weights(network, start, settings.training.fine_tune_type)
-    batches = training_batches(files, settings, SEED)
+    batches = training_batches(files, kind, SEED)
     return Trainer(
         config=config_definitions.ExperimentConfig(task=task.task_config),
         task=task,
@@ -100,19 +102,19 @@ def _trainer(settings: Settings, files: Sequence[str], start: Path | None) -> Tr
 def _steps(
     trainer: Trainer, saver: tf.train.CheckpointManager, tensorboard: Path, checkpoint_steps: int
 ) -> Iterator[tuple[int, float]]:
-    last = trainer.task.settings.training.num_steps
+    last = trainer.task.kind.settings.training.num_steps
     step = int(trainer.global_step)
     writer = tf.summary.create_file_writer(str(tensorboard))
     while step < last:
         stop = min(last, _next(step, LOOP), _next(step, checkpoint_steps))
         logs = _train(trainer, stop - step)
-        _check(logs["total_loss"], stop)
+        _check(logs["training_loss"], stop)
         with writer.as_default():
-            for name in ("total_loss", "cls_loss", "box_loss", "learning_rate"):
+            for name in ("training_loss", *TERMS, "learning_rate"):
                 tf.summary.scalar(name, logs[name], step=stop)
         if stop == last or stop % checkpoint_steps == 0:
             saver.save(checkpoint_number=stop)
-        yield from ((done, logs["total_loss"]) for done in range(step + 1, stop + 1))
+        yield from ((done, logs["training_loss"]) for done in range(step + 1, stop + 1))
         step = stop
     writer.close()
 

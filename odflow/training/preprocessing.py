@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from odflow.training.settings import Model, Resizer
+from odflow.training.settings import Resizer
 
 
-def preprocess(images: tf.Tensor, model: Model) -> tuple[tf.Tensor, tf.Tensor]:
+def preprocess(
+    images: tf.Tensor, resizer: Resizer, pixel_means: tuple[float, float, float] | None
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Normalise and resize images of one size.
 
     The Object Detection API normalises first and resizes with TensorFlow's legacy
@@ -15,16 +17,17 @@ def preprocess(images: tf.Tensor, model: Model) -> tuple[tf.Tensor, tf.Tensor]:
 
     Args:
         images: (N, height, width, 3), any numeric type, RGB 0 to 255.
-        model: says how.
+        resizer: to which size.
+        pixel_means: None maps pixels to -1..1; three numbers are subtracted from red, green and blue.
 
     Returns:
         inputs: (N, H, W, 3) float32, the network's input size; below and to the
             right of the picture zeros where `keep_aspect_ratio` leaves room.
         shape: (2,) float32: height and width in pixels that the picture takes of that.
     """
-    normalised = _normalise(tf.cast(images, tf.float32), model.extractor.pixel_means)
-    height, width = model.resizer.height, model.resizer.width
-    size = _picture_size(tf.shape(images)[1:3], model.resizer)
+    normalised = _normalise(tf.cast(images, tf.float32), pixel_means)
+    height, width = resizer.height, resizer.width
+    size = _picture_size(tf.shape(images)[1:3], resizer)
     resized = tf.compat.v1.image.resize(normalised, size, method="bilinear", align_corners=False)
     padded = tf.image.pad_to_bounding_box(resized, 0, 0, height, width)
     return tf.ensure_shape(padded, [None, height, width, 3]), tf.cast(size, tf.float32)

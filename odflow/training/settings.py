@@ -1,15 +1,14 @@
 """What a training needs to know, free of protobuf and TensorFlow.
 
 `translation` fills these from a pipeline.config; the other modules of this room
-read nothing else.
+read nothing else. What one architecture alone has is in its folder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-from odflow.ops.anchors import MultiscaleAnchors
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -26,47 +25,6 @@ class Resizer:
     height: int
     width: int
     min_dimension: int | None = None
-
-
-@dataclass(frozen=True)
-class Extractor:
-    """The feature extractor.
-
-    Attributes:
-        backbone: `mobilenet_v1`, `mobilenet_v2`, `resnet50`, `resnet101` or `resnet152`.
-        depth_multiplier: factor on the backbone's channels.
-        min_level: finest level of the feature pyramid.
-        max_level: coarsest level of the feature pyramid.
-        pyramid_filters: channels of the feature pyramid.
-        separable: depthwise separable convolutions in the pyramid.
-        pixel_means: None maps pixels 0..255 to -1..1; three numbers are subtracted
-            from red, green and blue.
-    """
-
-    backbone: str
-    depth_multiplier: float
-    min_level: int
-    max_level: int
-    pyramid_filters: int
-    separable: bool
-    pixel_means: tuple[float, float, float] | None
-
-
-@dataclass(frozen=True)
-class Predictor:
-    """The weight-shared box predictor.
-
-    Attributes:
-        convolutions: layers before the prediction.
-        filters: channels of these.
-        separable: depthwise separable convolutions.
-        class_bias: first value of the class logits.
-    """
-
-    convolutions: int
-    filters: int
-    separable: bool
-    class_bias: float
 
 
 @dataclass(frozen=True)
@@ -87,46 +45,6 @@ class Hyperparams:
 
 
 @dataclass(frozen=True)
-class Matching:
-    """How anchors are given to boxes.
-
-    Attributes:
-        matched: least IoU of a positive anchor.
-        unmatched: below it an anchor is negative.
-        force_match: every box gets its best anchor.
-        box_scales: factors on the encoded y, x, height, width.
-    """
-
-    matched: float
-    unmatched: float
-    force_match: bool
-    box_scales: tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class Losses:
-    """The losses of an SSD.
-
-    Attributes:
-        focal_alpha: weight of positives; None weighs positives and negatives alike.
-        focal_gamma: exponent that plays down what is easy.
-        smooth_l1_delta: where the localization loss turns from square to line.
-        classification_weight: factor on the classification loss.
-        localization_weight: factor on the localization loss.
-        by_matches: divide by the positive anchors of the batch.
-        by_code_size: divide the localization loss by the 4 numbers of a box.
-    """
-
-    focal_alpha: float | None
-    focal_gamma: float
-    smooth_l1_delta: float
-    classification_weight: float
-    localization_weight: float
-    by_matches: bool
-    by_code_size: bool
-
-
-@dataclass(frozen=True)
 class PostProcessing:
     """Non-maximum suppression of the exported graph."""
 
@@ -134,19 +52,6 @@ class PostProcessing:
     iou_threshold: float
     max_per_class: int
     max_total: int
-
-
-@dataclass(frozen=True)
-class Model:
-    """The detector: all that an exported graph depends on."""
-
-    num_classes: int
-    resizer: Resizer
-    extractor: Extractor
-    predictor: Predictor
-    hyperparams: Hyperparams
-    anchors: MultiscaleAnchors
-    post_processing: PostProcessing
 
 
 @dataclass(frozen=True)
@@ -218,23 +123,47 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Training:
-    """The training: all that is not part of the exported graph."""
+    """What every architecture is trained by.
+
+    Attributes:
+        batch_size: images a step.
+        num_steps: steps of the whole training.
+        optimizer: with its learning rate.
+        augmentations: in their order.
+        fine_tune_type: `classification`, `detection` or `full`.
+        max_boxes: boxes of an image beyond this many are left out.
+        shuffle_buffer: examples that wait to be drawn; 1 keeps the order of the records.
+    """
 
     batch_size: int
     num_steps: int
     optimizer: Optimizer
-    matching: Matching
-    losses: Losses
     augmentations: Sequence[Augmentation]
-    freeze_batch_norm: bool
     fine_tune_type: str
     max_boxes: int
     shuffle_buffer: int
 
 
+class Model(Protocol):
+    """What the settings of every architecture have."""
+
+    @property
+    def num_classes(self) -> int:
+        """Classes without the background."""
+
+    @property
+    def resizer(self) -> Resizer:
+        """How an image becomes the network's input."""
+
+
 @dataclass(frozen=True)
 class Settings:
-    """A whole pipeline.config, translated."""
+    """A whole pipeline.config, translated.
+
+    Attributes:
+        model: the detector: an `SsdModel`, ...; says which architecture it is by its type.
+        training: how it is trained.
+    """
 
     model: Model
     training: Training

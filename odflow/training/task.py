@@ -1,86 +1,72 @@
-"""Model Garden's RetinaNet task with the Object Detection API's data and losses."""
+"""Model Garden's training task for any architecture of the Object Detection API."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
-from official.vision.configs import retinanet
-from official.vision.losses import focal_loss
-from official.vision.tasks.retinanet import RetinaNetTask
+from official.core import base_task, config_definitions
 
-from odflow.training.network import build_network, flatten, retinanet_config
-from odflow.training.settings import Losses, Settings
+from odflow.training.architecture import Architecture, Tensors
 
-Terms = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
+TERMS = ("classification_loss", "localization_loss", "regularization_loss")
+"""The parts of the loss that are logged, by the API's names."""
 
 
-class DetectionTask(RetinaNetTask):
+class DetectionTask(base_task.Task):
     """One training of one detector."""
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(retinanet.RetinaNetTask(model=retinanet_config(settings.model)))
-        self.settings = settings
+    def __init__(self, kind: Architecture) -> None:
+        super().__init__(config_definitions.TaskConfig())
+        self.kind = kind
 
     def build_model(self) -> tf_keras.Model:
-        """Build the network; batch norms stand still where the config says so."""
-        network = build_network(self.settings.model)
-        if self.settings.training.freeze_batch_norm:
-            _freeze_batch_norms(network)
-        return network
+        """A network with fresh weights."""
+        return self.kind.build()
 
     def initialize(self, model: tf_keras.Model) -> None:
         """Nothing: weights are loaded before the trainer is made."""
 
-    def build_losses(
-        self, outputs: Mapping[str, Any], labels: Mapping[str, Any], aux_losses: Any = None
-    ) -> Terms:
-        """The API's SSD loss.
+    def build_inputs(self, params: Any, input_context: Any = None) -> tf.data.Dataset:
+        """The data set itself: the trainer is given one that is distributed already."""
+        return params
+
+    def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
+        """A mean for each part of the loss."""
+        return [tf_keras.metrics.Mean(name, dtype=tf.float32) for name in TERMS]
+
+    def build_losses(self, labels: Tensors, model_outputs: Any, aux_losses: Any = None) -> tf.Tensor:
+        """The whole loss, scalar."""
+        return tf.add_n(list(self._terms(labels, model_outputs, aux_losses).values()))
+
+    def train_step(
+        self, inputs: tuple[Any, Tensors], model: tf_keras.Model, optimizer: Any, metrics: Any = None
+    ) -> dict[str, tf.Tensor]:
+        """One step of one replica.
 
         Args:
-            outputs: the network's maps, level name to (N, h, w, channels).
-            labels: targets as `training_batches` gives them.
-            aux_losses: the regularization terms.
+            inputs: a batch of what `Architecture.targets` gives.
+            model: from `build_model`.
+            optimizer: changes its weights.
+            metrics: from `build_metrics`.
 
         Returns:
-            Four scalars: the whole loss, the weighted classification loss, the
-            weighted localization loss, and these two together.
+            `loss`, of this replica's batch.
         """
-        losses = self.settings.training.losses
-        classes = self.settings.model.num_classes + 1
-        classification = _classification(flatten(outputs["cls_outputs"], classes), labels, losses)
-        localization = _localization(flatten(outputs["box_outputs"], 4), labels, losses)
-        together = classification + localization
-        regularization = tf.add_n(aux_losses) if aux_losses else 0.0
-        return together + regularization, classification, localization, together
+        images, labels = inputs
+        with tf.GradientTape() as tape:
+            outputs = self.kind.forward(model, images, labels)
+            terms = self._terms(labels, outputs, model.losses)
+            loss = tf.add_n(list(terms.values()))
+            scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
+        weights = model.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(scaled, weights), weights, strict=True))
+        for metric in metrics or ():
+            if metric.name in terms:
+                metric.update_state(terms[metric.name])
+        return {self.loss: loss}
 
-
-def _matches(labels: Mapping[str, tf.Tensor], losses: Losses) -> tf.Tensor:
-    """What the losses are divided by: the positive anchors of the batch, at least 1."""
-    return tf.maximum(tf.reduce_sum(labels["box_weights"]), 1.0) if losses.by_matches else 1.0
-
-
-def _classification(logits: tf.Tensor, labels: Mapping[str, tf.Tensor], losses: Losses) -> tf.Tensor:
-    wanted = tf.one_hot(labels["classes"], logits.shape[-1])
-    # Model Garden always weighs by alpha; half and half, doubled, is no weighing.
-    alpha, factor = (losses.focal_alpha, 1.0) if losses.focal_alpha is not None else (0.5, 2.0)
-    focal = focal_loss.FocalLoss(alpha, losses.focal_gamma, reduction=tf_keras.losses.Reduction.SUM)
-    total = factor * focal(wanted, logits, sample_weight=labels["class_weights"][..., tf.newaxis])
-    return losses.classification_weight * total / _matches(labels, losses)
-
-
-def _localization(encodings: tf.Tensor, labels: Mapping[str, tf.Tensor], losses: Losses) -> tf.Tensor:
-    error = tf.abs(encodings - labels["encodings"])
-    delta = losses.smooth_l1_delta
-    smooth = tf.where(error <= delta, 0.5 * error**2, delta * error - 0.5 * delta**2)
-    total = tf.reduce_sum(tf.reduce_sum(smooth, -1) * labels["box_weights"])
-    code_size = 4.0 if losses.by_code_size else 1.0
-    return losses.localization_weight * total / (_matches(labels, losses) * code_size)
-
-
-def _freeze_batch_norms(network: tf_keras.Model) -> None:
-    for part in network.submodules:
-        if isinstance(part, tf_keras.layers.BatchNormalization):
-            part.trainable = False
+    def _terms(self, labels: Tensors, outputs: Any, regularization: Any) -> dict[str, tf.Tensor]:
+        terms = self.kind.losses(outputs, labels)
+        return {**terms, "regularization_loss": tf.add_n(regularization)} if regularization else terms

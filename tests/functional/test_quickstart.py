@@ -92,17 +92,18 @@ def test_the_exported_frozen_graph_and_its_checkpoint_agree_on_photographs(quick
 
     from odflow.formats.images import find_images, read_image
     from odflow.odapi.pipeline_config import read_pipeline_config
+    from odflow.training.architecture import architecture
     from odflow.training.checkpoints import load_weights
     from odflow.training.exporting import Detector
-    from odflow.training.network import build_network
     from odflow.training.translation import translate
 
     exported = find_run(quickstart[0]) / "export/exported"
     config = exported / "pipeline.config"
     settings, _ = translate(read_pipeline_config(config), str(config))
-    network = build_network(settings.model)
+    kind = architecture(settings)
+    network = kind.build()
     load_weights(network, exported, "full")
-    detector = Detector(network, settings.model, settings.training.matching.box_scales)
+    detector = Detector(network, kind)
     graph = tf.compat.v1.GraphDef.FromString((exported / "frozen_inference_graph.pb").read_bytes())
     with tf.Graph().as_default() as frozen:
         tf.import_graph_def(graph, name="")

@@ -5,46 +5,41 @@ import pytest
 from odflow.ops.anchors import MultiscaleAnchors
 from odflow.training.settings import (
     Augmentation,
-    Extractor,
     Hyperparams,
     LearningRate,
-    Losses,
-    Matching,
-    Model,
     Optimizer,
     PostProcessing,
-    Predictor,
     Resizer,
     Settings,
     Training,
 )
+from odflow.training.ssd.settings import Extractor, Losses, Matching, Predictor, SsdModel
 
 
 @pytest.fixture(scope="session")
-def model() -> Model:
-    return Model(
+def model() -> SsdModel:
+    return SsdModel(
         num_classes=2,
         resizer=Resizer(96, 128),
         extractor=Extractor("mobilenet_v2", 0.35, 3, 5, 16, False, None),
         predictor=Predictor(1, 16, False, -3.0),
         hyperparams=Hyperparams("relu6", 0.9, 0.001, 4e-5),
         anchors=MultiscaleAnchors(3, 5, 2.0, (1.0, 2.0), 2),
+        matching=Matching(0.5, 0.5, True, (10.0, 10.0, 5.0, 5.0)),
+        losses=Losses(0.25, 1.5, 1.0, 1.0, 1.0, True, True),
         post_processing=PostProcessing(0.01, 0.5, 20, 30),
     )
 
 
 @pytest.fixture(scope="session")
-def settings(model: Model) -> Settings:
+def settings(model: SsdModel) -> Settings:
     return Settings(
         model,
         Training(
             batch_size=4,
             num_steps=12,
             optimizer=Optimizer("adam", LearningRate("constant", 0.002), clip_norm=10.0),
-            matching=Matching(0.5, 0.5, True, (10.0, 10.0, 5.0, 5.0)),
-            losses=Losses(0.25, 1.5, 1.0, 1.0, 1.0, True, True),
             augmentations=(Augmentation("random_horizontal_flip", {"probability": 0.5}),),
-            freeze_batch_norm=False,
             fine_tune_type="full",
             max_boxes=10,
             shuffle_buffer=8,

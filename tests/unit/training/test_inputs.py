@@ -48,13 +48,14 @@ def test_training_sees_the_pixels_that_detect_sees(form, tmp_path):
 
 
 def test_targets_decode_back_to_the_boxes_that_they_were_made_of(settings):
-    from odflow.training.exporting import decode_boxes
-    from odflow.training.inputs import Targets, decode
+    from odflow.training.inputs import decode
+    from odflow.training.ssd.boxes import decode_boxes
+    from odflow.training.ssd.targets import Targets
 
     anchors = settings.model.anchors.boxes(96, 128)
-    _, targets = Targets(settings)(decode(tf.constant(example()), 10))
+    _, targets = Targets(settings.model)(decode(tf.constant(example()), 10))
     positive = targets["box_weights"].numpy() > 0
-    decoded = decode_boxes(targets["encodings"][None], anchors, settings.training.matching.box_scales)[0]
+    decoded = decode_boxes(targets["encodings"][None], anchors, settings.model.matching.box_scales)[0]
     wanted = BOXES * [96, 128, 96, 128]
     kinds = targets["classes"].numpy()[positive]
     np.testing.assert_allclose(decoded.numpy()[positive], wanted[kinds - 1], atol=1e-3)
@@ -63,12 +64,13 @@ def test_targets_decode_back_to_the_boxes_that_they_were_made_of(settings):
 
 def test_every_box_has_its_best_anchor_and_all_good_ones(settings):
     from odflow.ops.boxes import iou
-    from odflow.training.inputs import Targets, decode
+    from odflow.training.inputs import decode
+    from odflow.training.ssd.targets import Targets
 
     small = np.float32([[0.5, 0.5, 0.53, 0.53]])  # no anchor overlaps it by half
     boxes = np.concatenate([BOXES, small])
     anchors = settings.model.anchors.boxes(96, 128)
-    _, targets = Targets(settings)(decode(tf.constant(example(boxes, (1, 2, 2))), 10))
+    _, targets = Targets(settings.model)(decode(tf.constant(example(boxes, (1, 2, 2))), 10))
     overlap = iou(anchors, boxes * np.float32([96, 128, 96, 128]))
     assert overlap[:, 2].max() < 0.5
     expected = overlap.max(axis=1) >= 0.5
@@ -77,9 +79,10 @@ def test_every_box_has_its_best_anchor_and_all_good_ones(settings):
 
 
 def test_an_image_without_boxes_is_all_background(settings):
-    from odflow.training.inputs import Targets, decode
+    from odflow.training.inputs import decode
+    from odflow.training.ssd.targets import Targets
 
-    _, targets = Targets(settings)(decode(tf.constant(example(np.zeros((0, 4)), [])), 10))
+    _, targets = Targets(settings.model)(decode(tf.constant(example(np.zeros((0, 4)), [])), 10))
     assert (targets["classes"].numpy() == -1).all()
     assert (targets["class_weights"].numpy() == 1).all()
     assert (targets["box_weights"].numpy() == 0).all()
@@ -132,7 +135,7 @@ def test_weights_are_loaded_part_by_part_and_misfits_are_told(trained, settings,
     import dataclasses
 
     from odflow.training.checkpoints import load_weights
-    from odflow.training.network import build_network
+    from odflow.training.ssd.network import build_network
 
     folders, _, _ = trained
     network = build_network(settings.model)
@@ -155,15 +158,16 @@ def test_weights_are_loaded_part_by_part_and_misfits_are_told(trained, settings,
 
 @pytest.mark.slow
 def test_the_frozen_graph_and_the_checkpoint_agree(trained, settings, tmp_path):
+    from odflow.training.architecture import architecture
     from odflow.training.checkpoints import load_weights
     from odflow.training.exporting import Detector, export_detector
-    from odflow.training.network import build_network
 
     folders, _, _ = trained
     export_detector(settings, folders.weights, tmp_path)
-    network = build_network(settings.model)
+    kind = architecture(settings)
+    network = kind.build()
     load_weights(network, folders.weights, "full")
-    detector = Detector(network, settings.model, settings.training.matching.box_scales)
+    detector = Detector(network, kind)
     saved = tf.saved_model.load(str(tmp_path / "saved_model")).signatures["serving_default"]
     graph = tf.compat.v1.GraphDef.FromString((tmp_path / "frozen_inference_graph.pb").read_bytes())
     names = ["detection_boxes", "detection_scores", "detection_classes", "num_detections"]
@@ -189,7 +193,7 @@ def test_a_checkpoint_of_model_gardens_own_retinanet_fills_the_network(settings,
     from official.vision.modeling import factory
 
     from odflow.training.checkpoints import load_weights
-    from odflow.training.network import build_network, retinanet_config
+    from odflow.training.ssd.network import build_network, retinanet_config
 
     tf_keras = pytest.importorskip("tf_keras")
     garden = factory.build_retinanet(

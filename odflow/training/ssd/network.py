@@ -12,13 +12,13 @@ from official.vision.modeling.backbones import mobilenet, resnet  # noqa: F401
 from official.vision.modeling.backbones.factory import build_backbone
 from official.vision.modeling.decoders import fpn  # noqa: F401
 
-from odflow.training.settings import Extractor, Model
+from odflow.training.ssd.settings import Extractor, SsdModel
 
 MOBILENETS = {"mobilenet_v1": "MobileNetV1", "mobilenet_v2": "MobileNetV2"}
 RESNETS = {"resnet50": 50, "resnet101": 101, "resnet152": 152}
 
 
-def build_network(model: Model) -> tf_keras.Model:
+def build_network(model: SsdModel) -> tf_keras.Model:
     """Build a RetinaNet with fresh weights.
 
     Args:
@@ -41,7 +41,7 @@ def build_network(model: Model) -> tf_keras.Model:
     return network
 
 
-def predict(network: tf_keras.Model, inputs: tf.Tensor, model: Model) -> tuple[tf.Tensor, tf.Tensor]:
+def predict(network: tf_keras.Model, inputs: tf.Tensor, model: SsdModel) -> tuple[tf.Tensor, tf.Tensor]:
     """Run the network without training it.
 
     Args:
@@ -73,7 +73,7 @@ def flatten(levels: dict[str, tf.Tensor], channels: int) -> tf.Tensor:
     return tf.concat([tf.reshape(part, [batch, -1, channels]) for part in maps], axis=1)
 
 
-def retinanet_config(model: Model) -> retinanet.RetinaNet:
+def retinanet_config(model: SsdModel) -> retinanet.RetinaNet:
     """Say the detector in Model Garden's own words."""
     extractor, predictor, hyperparams = model.extractor, model.predictor, model.hyperparams
     return retinanet.RetinaNet(
@@ -130,7 +130,7 @@ def _backbone_config(extractor: Extractor) -> backbones.Backbone:
     return backbones.Backbone(type="resnet", resnet=backbones.ResNet(model_id=RESNETS[extractor.backbone]))
 
 
-def _input_size(model: Model) -> list[int]:
+def _input_size(model: SsdModel) -> list[int]:
     return [model.resizer.height, model.resizer.width, 3]
 
 

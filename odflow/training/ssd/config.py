@@ -1,17 +1,11 @@
-"""Translate the detector of a pipeline.config."""
+"""Translate `model.ssd` of a pipeline.config."""
 
 from __future__ import annotations
 
 from odflow.odapi.section import Section
 from odflow.ops.anchors import MultiscaleAnchors
-from odflow.training.settings import (
-    Extractor,
-    Hyperparams,
-    Model,
-    PostProcessing,
-    Predictor,
-    Resizer,
-)
+from odflow.training.settings import Hyperparams, PostProcessing, Resizer
+from odflow.training.ssd.settings import Extractor, Losses, Matching, Predictor, SsdModel
 
 IMAGENET_MEANS = (123.68, 116.779, 103.939)
 
@@ -31,14 +25,14 @@ LEGACY_BATCH_NORM = (0.997, 0.001)
 """Decay and epsilon where a config has no `batch_norm`."""
 
 
-def read_model(ssd: Section) -> Model:
+def read_ssd(ssd: Section) -> SsdModel:
     """Read `model.ssd`.
 
     Args:
         ssd: the message.
 
     Returns:
-        All that an exported graph depends on.
+        The detector with its losses.
 
     Raises:
         ConfigError: a part that odflow cannot build.
@@ -48,13 +42,16 @@ def read_model(ssd: Section) -> Model:
         ssd.unsupported("mask_head_config", "boxes only")
     extractor = ssd.section("feature_extractor")
     anchors = _anchors(ssd.section("anchor_generator"), extractor)
-    return Model(
+    return SsdModel(
         num_classes=ssd.positive("num_classes"),
         resizer=_resizer(ssd.section("image_resizer")),
         extractor=_extractor(extractor),
         predictor=_predictor(ssd.section("box_predictor"), extractor),
         hyperparams=_hyperparams(extractor.section("conv_hyperparams")),
         anchors=anchors,
+        matching=_matching(ssd),
+        losses=_losses(ssd),
+        freeze_batch_norm=ssd["freeze_batchnorm"],
         post_processing=_post_processing(ssd.section("post_processing")),
     )
 
@@ -199,4 +196,57 @@ def _post_processing(section: Section) -> PostProcessing:
         iou_threshold=nms["iou_threshold"],
         max_per_class=nms["max_detections_per_class"],
         max_total=nms["max_total_detections"],
+    )
+
+
+def _matching(ssd: Section) -> Matching:
+    kind = ssd.section("matcher").choice("matcher_oneof") or "argmax_matcher"
+    if kind != "argmax_matcher":
+        raise ssd.section("matcher").refuse_choice("matcher_oneof", kind, ["argmax_matcher"])
+    matcher = ssd.section("matcher").section("argmax_matcher")
+    matcher.honour("use_matmul_gather", "ignore_thresholds")
+    if not matcher["negatives_lower_than_unmatched"]:
+        raise matcher.refuse("negatives_lower_than_unmatched", "false", "true")
+    similarity = ssd.section("similarity_calculator")
+    if similarity.choice("region_similarity") not in ("", "iou_similarity"):
+        raise similarity.refuse_choice(
+            "region_similarity", similarity.choice("region_similarity"), ["iou_similarity"]
+        )
+    coder = ssd.section("box_coder")
+    if coder.choice("box_coder_oneof") not in ("", "faster_rcnn_box_coder"):
+        raise coder.refuse_choice(
+            "box_coder_oneof", coder.choice("box_coder_oneof"), ["faster_rcnn_box_coder"]
+        )
+    scales = coder.section("faster_rcnn_box_coder")
+    ignore = matcher.message.ignore_thresholds
+    return Matching(
+        matched=0.0 if ignore else matcher["matched_threshold"],
+        unmatched=0.0 if ignore else matcher["unmatched_threshold"],
+        force_match=matcher["force_match_for_each_row"],
+        box_scales=(scales["y_scale"], scales["x_scale"], scales["height_scale"], scales["width_scale"]),
+    )
+
+
+def _losses(ssd: Section) -> Losses:
+    loss = ssd.section("loss")
+    classification = loss.section("classification_loss")
+    kind = classification.choice("classification_loss")
+    if kind != "weighted_sigmoid_focal":
+        raise classification.refuse_choice("classification_loss", kind, ["weighted_sigmoid_focal"])
+    localization = loss.section("localization_loss")
+    kind = localization.choice("localization_loss")
+    if kind != "weighted_smooth_l1":
+        raise localization.refuse_choice("localization_loss", kind, ["weighted_smooth_l1"])
+    for name in ("hard_example_miner", "random_example_sampler", "equalization_loss"):
+        if loss.has(name):
+            loss.unsupported(name, "the focal loss sees all anchors")
+    focal = classification.section("weighted_sigmoid_focal")
+    return Losses(
+        focal_alpha=focal["alpha"] if focal.has("alpha") else None,
+        focal_gamma=focal["gamma"],
+        smooth_l1_delta=localization.section("weighted_smooth_l1")["delta"],
+        classification_weight=loss["classification_weight"],
+        localization_weight=loss["localization_weight"],
+        by_matches=ssd["normalize_loss_by_num_matches"],
+        by_code_size=ssd["normalize_loc_loss_by_codesize"],
     )

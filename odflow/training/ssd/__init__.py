@@ -1,0 +1,1 @@
+"""The Object Detection API's single-shot detectors."""

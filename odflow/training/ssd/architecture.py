@@ -1,0 +1,56 @@
+"""A single-shot detector as training, evaluation and export see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from odflow.training.post_processing import suppress
+from odflow.training.preprocessing import preprocess
+from odflow.training.settings import Settings
+from odflow.training.ssd.boxes import decode_boxes
+from odflow.training.ssd.losses import ssd_losses
+from odflow.training.ssd.network import build_network, flatten, predict
+from odflow.training.ssd.settings import SsdModel
+from odflow.training.ssd.targets import Targets
+
+
+class Ssd:
+    """The architecture `model.ssd`."""
+
+    def __init__(self, settings: Settings) -> None:
+        assert isinstance(settings.model, SsdModel)
+        self.settings, self.model = settings, settings.model
+        resizer = self.model.resizer
+        self._anchors = self.model.anchors.boxes(resizer.height, resizer.width)
+        self.targets = Targets(self.model)
+
+    def build(self) -> tf_keras.Model:
+        """The network with fresh weights; batch norms stand still where the config says so."""
+        network = build_network(self.model)
+        if self.model.freeze_batch_norm:
+            for part in network.submodules:
+                if isinstance(part, tf_keras.layers.BatchNormalization):
+                    part.trainable = False
+        return network
+
+    def forward(self, network: tf_keras.Model, inputs: Any, labels: Mapping[str, tf.Tensor]) -> Any:
+        """The network's maps, level name to (N, h, w, channels)."""
+        return network(inputs, training=True)
+
+    def losses(self, outputs: Any, labels: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """`classification_loss` and `localization_loss`."""
+        encodings = flatten(outputs["box_outputs"], 4)
+        logits = flatten(outputs["cls_outputs"], self.model.num_classes + 1)
+        return ssd_losses(encodings, logits, labels, self.model.losses)
+
+    def detect(self, network: tf_keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Detect in images of one size; see `Architecture.detect`."""
+        inputs, shape = preprocess(images, self.model.resizer, self.model.extractor.pixel_means)
+        encodings, logits = predict(network, inputs, self.model)
+        boxes = decode_boxes(encodings, self._anchors, self.model.matching.box_scales)
+        boxes = tf.clip_by_value(boxes / tf.concat([shape, shape], 0), 0.0, 1.0)
+        return suppress(boxes, tf.sigmoid(logits[..., 1:]), self.model.post_processing)
