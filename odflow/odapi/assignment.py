@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
+from google.protobuf import text_format
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from odflow.errors import ConfigError, nearest
@@ -19,7 +23,10 @@ def set_field(config: Message, path: str, value: Any) -> None:
         config: the message to change.
         path: such as ``train_config.batch_size`` or
             ``eval_input_reader[0].label_map_path``; an index may be one past the end.
-        value: a scalar; a repeated scalar field becomes a list of this one.
+        value: a scalar, or its text as it stands in a config (``"8"``, ``"true"``,
+            ``"SIGMOID"``); for a list field one value or a sequence of them, which
+            replace what it held; for a message its text in braces
+            (``"{ random_horizontal_flip {} }"``), which replaces it.
 
     Raises:
         ConfigError: no such field, or the value does not fit it.
@@ -28,15 +35,47 @@ def set_field(config: Message, path: str, value: Any) -> None:
     message = config
     for step in way:
         message = _enter(message, step, path)
-    field = _field(message, last, path)
+    matched = STEP.fullmatch(last)
+    field = _field(message, matched["name"] if matched else last, path)
+    if matched and matched["index"]:
+        _set_element(message, field, int(matched["index"]), path, value)
+        return
+    read = _read(message, field, path, value)
+    message.ClearField(field.name)
+    message.MergeFrom(read)
+
+
+def _set_element(message: Message, field: FieldDescriptor, index: int, path: str, value: Any) -> None:
+    if not field.is_repeated:
+        raise ConfigError(f"{path}: {field.name} is no list; leave the [{index}] out.")
+    values = getattr(message, field.name)
+    if index > len(values):
+        raise ConfigError(f"{path}: {field.name}[{index}] is beyond the {len(values)} there are.")
+    new = getattr(_read(message, field, path, value), field.name)
+    kept = list(values)
+    kept[index : index + 1] = new
+    message.ClearField(field.name)
+    getattr(message, field.name).extend(kept)
+
+
+def _read(message: Message, field: FieldDescriptor, path: str, value: Any) -> Message:
+    """A message of the same kind that holds the field alone."""
+    several = field.is_repeated and isinstance(value, Sequence) and not isinstance(value, str)
+    text = "\n".join(_text(field, one) for one in (value if several else [value]))
     try:
-        if field.is_repeated:
-            del getattr(message, field.name)[:]
-            getattr(message, field.name).append(value)
-        else:
-            setattr(message, field.name, value)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{path}: {value!r} does not fit ({error}).") from error
+        return text_format.Parse(text, type(message)())
+    except text_format.ParseError as error:
+        why = re.sub(r"^\d+:\d+ : ", "", str(error)).replace("\n", " ")
+        raise ConfigError(f"{path}: {value!r} does not fit ({why}).") from error
+
+
+def _text(field: FieldDescriptor, value: Any) -> str:
+    """One entry in protobuf text form."""
+    if field.message_type is not None:
+        return f"{field.name} {value}"
+    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+        return f"{field.name}: {json.dumps(str(value))}"
+    return f"{field.name}: {str(value).lower() if isinstance(value, bool) else value}"
 
 
 def _enter(message: Message, step: str, path: str) -> Any:

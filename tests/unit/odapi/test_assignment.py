@@ -30,8 +30,41 @@ def test_a_list_is_replaced_not_added_to():
         ("train_config.batch_size", "eight", "does not fit"),
         ("train_config.batch_size.x", 8, "it has no fields"),
         ("eval_input_reader[3].shuffle", True, "beyond the 0 there are"),
+        ("train_config.batch_size[1]", 3, "is no list"),
+        ("train_config.freeze_variables[1]", "a", r"freeze_variables\[1\] is beyond the 0"),
+        ("model.ssd.post_processing.score_converter", "SIGMOD", "does not fit"),
+        ("train_config.optimizer", "{ adam_optimiser {} }", "does not fit"),
     ],
 )
 def test_a_wrong_path_or_value_is_told(path, value, message):
     with pytest.raises(ConfigError, match=message):
         set_field(TrainEvalPipelineConfig(), path, value)
+
+
+def test_a_value_may_be_the_text_of_a_config():
+    config = TrainEvalPipelineConfig()
+    set_field(config, "train_config.batch_size", "8")
+    set_field(config, "train_config.sync_replicas", "true")
+    set_field(config, "model.ssd.post_processing.score_converter", "SIGMOID")
+    set_field(config, "train_config.fine_tune_checkpoint", 'a "quoted" name')
+    set_field(config, "model.ssd.anchor_generator.ssd_anchor_generator.scales", [0.1, 0.5])
+    set_field(config, "model.ssd.anchor_generator.ssd_anchor_generator.scales[1]", "0.7")
+    set_field(config, "model.ssd.anchor_generator.ssd_anchor_generator.scales[2]", 0.9)
+    assert config.train_config.batch_size == 8
+    assert config.train_config.sync_replicas
+    assert config.model.ssd.post_processing.score_converter == 1
+    assert config.train_config.fine_tune_checkpoint == 'a "quoted" name'
+    scales = config.model.ssd.anchor_generator.ssd_anchor_generator.scales
+    assert scales == pytest.approx([0.1, 0.7, 0.9])
+
+
+def test_a_message_is_replaced_by_its_text():
+    config = TrainEvalPipelineConfig()
+    options = "train_config.data_augmentation_options"
+    set_field(config, f"{options}[0]", "{ random_horizontal_flip { probability: 0.3 } }")
+    set_field(config, f"{options}[1]", "{ random_vertical_flip {} }")
+    set_field(config, f"{options}[0]", "{ random_rotation90 {} }")
+    kinds = [step.WhichOneof("preprocessing_step") for step in config.train_config.data_augmentation_options]
+    assert kinds == ["random_rotation90", "random_vertical_flip"]
+    set_field(config, "train_config.optimizer", "{ adam_optimizer {} use_moving_average: false }")
+    assert config.train_config.optimizer.WhichOneof("optimizer") == "adam_optimizer"
