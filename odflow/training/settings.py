@@ -28,20 +28,64 @@ class Resizer:
 
 
 @dataclass(frozen=True)
-class Hyperparams:
-    """What all convolutions share.
+class Initializer:
+    """First values of the weights of a layer.
 
     Attributes:
-        activation: a Model Garden activation name.
-        norm_momentum: decay of the batch norm statistics.
-        norm_epsilon: added to the variance.
-        l2_weight: L2 regularization, in TensorFlow's half-squared form.
+        kind: `truncated_normal`, `random_normal`, `variance_scaling`, or a name that Keras knows.
+        mean: of the normal kinds.
+        stddev: of the normal kinds.
+        factor: variance_scaling: variance times the number that `mode` counts.
+        mode: variance_scaling: `fan_in`, `fan_out` or `fan_avg`.
+        uniform: variance_scaling: uniform, not truncated normal.
+    """
+
+    kind: str
+    mean: float = 0.0
+    stddev: float = 1.0
+    factor: float = 2.0
+    mode: str = "fan_in"
+    uniform: bool = False
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """Batch normalization.
+
+    Attributes:
+        momentum: share of the running statistics that a step keeps.
+        epsilon: added to the variance.
+        center: learn an offset.
+        scale: learn a scale.
+        train: false: the statistics stand still while the rest is trained.
+    """
+
+    momentum: float
+    epsilon: float
+    center: bool = True
+    scale: bool = True
+    train: bool = True
+
+
+@dataclass(frozen=True)
+class Hyperparams:
+    """What a set of layers shares: the API's `Hyperparams`.
+
+    Attributes:
+        activation: `none`, `relu`, `relu6` or `swish`.
+        batch_norm: None for none; layers have a bias then.
+        initializer: None for the layer's own.
+        l1_weight: L1 regularization of the kernels.
+        l2_weight: L2 regularization of the kernels, in TensorFlow's half-squared form.
+        force_use_bias: a bias even where the batch norm has an offset.
     """
 
     activation: str
-    norm_momentum: float
-    norm_epsilon: float
-    l2_weight: float
+    batch_norm: BatchNorm | None = None
+    initializer: Initializer | None = None
+    l1_weight: float = 0.0
+    l2_weight: float = 0.0
+    force_use_bias: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,12 +171,18 @@ class Training:
 
     Attributes:
         batch_size: images a step.
-        num_steps: steps of the whole training.
+        num_steps: steps of the whole training; 0 for ever, as the API means it.
         optimizer: with its learning rate.
         augmentations: in their order.
         fine_tune_type: `classification`, `detection` or `full`.
         max_boxes: boxes of an image beyond this many are left out.
         shuffle_buffer: examples that wait to be drawn; 1 keeps the order of the records.
+        freeze_variables: patterns of variables that are not trained.
+        update_trainable_variables: patterns of the variables that are trained; all if empty.
+        bias_grad_multiplier: factor on the gradients of biases; 0 leaves them.
+        add_regularization_loss: whether the loss holds the regularization terms.
+        load_masks: whether the records' instance masks are read.
+        sample_1_of_n: every n-th example of the records is read.
     """
 
     batch_size: int
@@ -142,6 +192,12 @@ class Training:
     fine_tune_type: str
     max_boxes: int
     shuffle_buffer: int
+    freeze_variables: Sequence[str] = ()
+    update_trainable_variables: Sequence[str] = ()
+    bias_grad_multiplier: float = 0.0
+    add_regularization_loss: bool = True
+    load_masks: bool = False
+    sample_1_of_n: int = 1
 
 
 class Model(Protocol):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from odflow.odapi.section import Section
 from odflow.ops.anchors import MultiscaleAnchors
-from odflow.training.settings import Hyperparams, PostProcessing, Resizer
+from odflow.training.hyperparams_config import hyperparams
+from odflow.training.settings import PostProcessing, Resizer
 from odflow.training.ssd.settings import Extractor, Losses, Matching, Predictor, SsdModel
 
 IMAGENET_MEANS = (123.68, 116.779, 103.939)
@@ -17,12 +18,6 @@ BACKBONES = {
     "ssd_resnet152_v1_fpn_keras": ("resnet152", IMAGENET_MEANS),
 }
 """Extractor type to backbone and the channel means that it subtracts."""
-
-ACTIVATIONS = {0: "linear", 1: "relu", 2: "relu6", 3: "swish"}
-"""`Hyperparams.Activation` to Model Garden's name."""
-
-LEGACY_BATCH_NORM = (0.997, 0.001)
-"""Decay and epsilon where a config has no `batch_norm`."""
 
 
 def read_ssd(ssd: Section) -> SsdModel:
@@ -47,7 +42,7 @@ def read_ssd(ssd: Section) -> SsdModel:
         resizer=_resizer(ssd.section("image_resizer")),
         extractor=_extractor(extractor),
         predictor=_predictor(ssd.section("box_predictor"), extractor),
-        hyperparams=_hyperparams(extractor.section("conv_hyperparams")),
+        hyperparams=hyperparams(extractor.section("conv_hyperparams")),
         anchors=anchors,
         matching=_matching(ssd),
         losses=_losses(ssd),
@@ -157,26 +152,6 @@ def _compare_hyperparams(predictor: Section, extractor: Section) -> None:
             predictor.honour(name)
         else:
             predictor.approximate(name, "the feature extractor's value holds everywhere")
-
-
-def _hyperparams(section: Section) -> Hyperparams:
-    momentum, epsilon = LEGACY_BATCH_NORM
-    if section.choice("normalizer_oneof") == "batch_norm":
-        norm = section.section("batch_norm")
-        norm.honour("scale", "center", "train")
-        momentum, epsilon = norm["decay"], norm["epsilon"]
-    if section.has("initializer"):
-        section.approximate("initializer", "Model Garden's own initial values")
-    regularizer = section.section("regularizer")
-    kind = regularizer.choice("regularizer_oneof")
-    if kind == "l1_regularizer":
-        raise regularizer.refuse("l1_regularizer", "set", "l2_regularizer")
-    weight = regularizer.section("l2_regularizer")["weight"] if kind else 0.0
-    section.honour("op", "regularize_depthwise")
-    activation = ACTIVATIONS.get(section["activation"])
-    if activation is None:
-        raise section.refuse("activation", section.message.activation, "RELU, RELU_6 or SWISH")
-    return Hyperparams(activation, momentum, epsilon, weight)
 
 
 def _post_processing(section: Section) -> PostProcessing:

@@ -99,8 +99,8 @@ def retinanet_config(model: SsdModel) -> retinanet.RetinaNet:
         norm_activation=common.NormActivation(
             activation=hyperparams.activation,
             use_sync_bn=False,
-            norm_momentum=hyperparams.norm_momentum,
-            norm_epsilon=hyperparams.norm_epsilon,
+            norm_momentum=hyperparams.batch_norm.momentum if hyperparams.batch_norm else 0.997,
+            norm_epsilon=hyperparams.batch_norm.epsilon if hyperparams.batch_norm else 0.001,
         ),
     )
 

@@ -5,7 +5,9 @@ import pytest
 from odflow.ops.anchors import MultiscaleAnchors
 from odflow.training.settings import (
     Augmentation,
+    BatchNorm,
     Hyperparams,
+    Initializer,
     LearningRate,
     Optimizer,
     PostProcessing,
@@ -23,7 +25,9 @@ def model() -> SsdModel:
         resizer=Resizer(96, 128),
         extractor=Extractor("mobilenet_v2", 0.35, 3, 5, 16, False, None),
         predictor=Predictor(1, 16, False, -3.0),
-        hyperparams=Hyperparams("relu6", 0.9, 0.001, 4e-5),
+        hyperparams=Hyperparams(
+            "relu6", BatchNorm(0.9, 0.001), Initializer("truncated_normal", stddev=0.03), l2_weight=4e-5
+        ),
         anchors=MultiscaleAnchors(3, 5, 2.0, (1.0, 2.0), 2),
         matching=Matching(0.5, 0.5, True, (10.0, 10.0, 5.0, 5.0)),
         losses=Losses(0.25, 1.5, 1.0, 1.0, 1.0, True, True),

@@ -47,7 +47,7 @@ def test_the_fpnlite_config_is_read_to_the_last_number(shared):
     assert model.predictor.separable
     assert (model.predictor.convolutions, model.predictor.filters) == (4, 128)
     assert model.predictor.class_bias == pytest.approx(-4.6)
-    assert model.hyperparams.norm_momentum == pytest.approx(0.997)
+    assert model.hyperparams.batch_norm.momentum == pytest.approx(0.997)
     assert model.hyperparams.l2_weight == pytest.approx(4e-5)
     assert model.anchors.aspect_ratios == (1.0, 2.0, 0.5)
     assert model.post_processing.iou_threshold == pytest.approx(0.6)
