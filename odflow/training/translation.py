@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from odflow.odapi.protos.input_reader_pb2 import TF_SEQUENCE_EXAMPLE
 from odflow.odapi.section import Coverage, Section
 from odflow.training.augmentation_config import augmentations
 from odflow.training.optimization_config import optimizer
@@ -31,10 +32,17 @@ def translate(config: Any, source: str) -> tuple[Settings, Coverage]:
     """
     coverage = Coverage(source)
     root = Section(config, "", coverage)
-    if config.HasField("graph_rewriter"):
-        root.unsupported("graph_rewriter", "quantisation-aware training is not built")
+    if config.graph_rewriter.HasField("quantization"):
+        raise root.section("graph_rewriter").refuse(
+            "quantization",
+            "set",
+            "no graph_rewriter: train in float32, and let export write an int8 TFLite file "
+            "(formats: [tflite_int8])",
+        )
+    root.honour("graph_rewriter")
     model = _model(root.section("model"))
-    reader = _outside_training(root)
+    _evaluation(root)
+    reader = _reader(root)
     return Settings(model, _training(root.section("train_config"), reader)), coverage
 
 
@@ -49,12 +57,18 @@ def _training(train: Section, reader: Section) -> Training:
     _where_training_runs(train)
     return Training(
         batch_size=train.positive("batch_size"),
-        num_steps=train.positive("num_steps"),
+        num_steps=train["num_steps"],
         optimizer=optimizer(train),
         augmentations=augmentations(train),
         fine_tune_type=_fine_tune_type(train),
         max_boxes=train["max_number_of_boxes"],
         shuffle_buffer=reader["shuffle_buffer_size"] if reader["shuffle"] else 1,
+        freeze_variables=tuple(train["freeze_variables"]),
+        update_trainable_variables=tuple(train["update_trainable_variables"]),
+        bias_grad_multiplier=train["bias_grad_multiplier"],
+        add_regularization_loss=train["add_regularization_loss"],
+        load_masks=reader["load_instance_masks"],
+        sample_1_of_n=reader.positive("sample_1_of_n_examples"),
     )
 
 
@@ -71,33 +85,64 @@ def _fine_tune_type(train: Section) -> str:
 
 
 def _where_training_runs(train: Section) -> None:
-    train.honour("fine_tune_checkpoint")
+    """Fields that tell how the API's own loop worked, or that stand for what this one does anyway."""
+    train.honour("fine_tune_checkpoint", "retain_original_images")
+    for name in ("sync_replicas", "startup_delay_steps", "replicas_to_aggregate"):
+        train.skip(name, "the train stage's strategy decides this; replicas step together")
+    for name in ("batch_queue_capacity", "num_batch_queue_threads", "prefetch_queue_capacity"):
+        train.skip(name, "the reader adapts to the machine")
     for name in (
-        "sync_replicas",
-        "startup_delay_steps",
-        "replicas_to_aggregate",
-        "use_bfloat16",
-        "unpad_groundtruth_tensors",
-        "load_all_detection_checkpoint_vars",
         "fine_tune_checkpoint_version",
-        "keep_checkpoint_every_n_hours",
+        "load_all_detection_checkpoint_vars",
+        "run_fine_tune_checkpoint_dummy_computation",
     ):
-        if train.has(name):
-            train.skip(name, "odflow trains in one process and decides this itself")
-    for name in ("freeze_variables", "update_trainable_variables"):
+        train.skip(name, "any kind of checkpoint is recognised, and all that fits is loaded")
+    train.skip("use_bfloat16", "meant for TPUs; the train stage's precision decides this")
+    train.skip("unpad_groundtruth_tensors", "boxes are never padded before they are matched")
+    train.skip("keep_checkpoint_every_n_hours", "the train stage's checkpoint_steps decides this")
+    train.skip("summarize_gradients", "TensorBoard gets the losses and the learning rate")
+    train.skip("retain_original_image_additional_channels", "pictures have three channels")
+    for name in ("merge_multiple_label_boxes", "use_multiclass_scores"):
         if getattr(train.message, name):
-            train.unsupported(name, "all variables are trained")
-    if train.message.add_regularization_loss:
-        train.honour("add_regularization_loss")
+            train.unsupported(name, "every box has one class")
+        train.honour(name)
 
 
-def _outside_training(root: Section) -> Section:
-    """Fields that the stage's own inputs stand in for, or that other stages decide."""
+def _evaluation(root: Section) -> None:
+    """What the evaluate stage, and the evaluation while training, do by themselves."""
+    evaluation = root.section("eval_config")
     root.skip("eval_config", "the evaluate stage decides this")
-    root.skip("eval_input_reader", "the evaluate stage is given its own inputs")
+    others = [name for name in evaluation.message.metrics_set if name != "coco_detection_metrics"]
+    if others:
+        evaluation.unsupported(
+            "metrics_set", f"the evaluate stage computes COCO's box metrics, not {others[0]}"
+        )
+    else:
+        evaluation.honour("metrics_set")
+    evaluation.honour("use_moving_averages")  # what is saved is the average, where there is one
+    root.skip("eval_input_reader", "the stages are given their own inputs")
+
+
+def _reader(root: Section) -> Section:
+    """The training's reader; its paths are the stage's inputs."""
     reader = root.section("train_input_reader")
-    root.skip("train_input_reader", "the stage's inputs hold")
-    reader.honour("label_map_path", "tf_record_input_reader")
-    if reader.message.load_instance_masks:
-        reader.unsupported("load_instance_masks", "boxes only")
+    if reader.message.load_context_features:
+        raise reader.refuse("load_context_features", "true", "false, and a detector without context")
+    if reader.message.input_type == TF_SEQUENCE_EXAMPLE:
+        raise reader.refuse("input_type", "TF_SEQUENCE_EXAMPLE", "TF_EXAMPLE, one image a record")
+    root.skip("train_input_reader", "the reader adapts to the machine")
+    reader.honour("label_map_path", "tf_record_input_reader", "load_context_features", "input_type")
+    reader.honour("mask_type", "include_source_id", "use_display_name", "num_epochs")
+    if reader.message.WhichOneof("input_reader") == "external_input_reader":
+        raise reader.refuse("external_input_reader", "set", "tf_record_input_reader")
+    for name in (
+        "num_additional_channels",
+        "load_multiclass_scores",
+        "load_dense_pose",
+        "load_track_id",
+        "load_keypoint_depth_features",
+        "expand_labels_hierarchy",
+    ):
+        if getattr(reader.message, name):
+            reader.unsupported(name, "images with boxes, masks and keypoints alone are read")
     return reader
