@@ -33,6 +33,26 @@ class Extractor:
 
 
 @dataclass(frozen=True)
+class BifpnShape:
+    """EfficientDet's bidirectional feature pyramid.
+
+    Attributes:
+        min_level: finest level.
+        max_level: coarsest level.
+        iterations: times down and up again.
+        filters: channels of every level.
+        combine_method: how a node adds its inputs: `fast_attention`, `attention`,
+            `weighted_sum` or `sum`.
+    """
+
+    min_level: int
+    max_level: int
+    iterations: int
+    filters: int
+    combine_method: str = "fast_attention"
+
+
+@dataclass(frozen=True)
 class Predictor:
     """The weight-shared box predictor.
 
