@@ -42,9 +42,9 @@ class CoverageReport:
         parts = [f"{count} {state}" for state, count in self.counts().items() if count]
         return f"{len(self.rows)} fields: {', '.join(parts)}"
 
-    def missed(self) -> list[tuple[str, Verdict]]:
-        """The fields that are not honoured."""
-        return [(path, verdict) for path, verdict in self.rows if verdict.state != HONOURED]
+    def loose(self) -> list[tuple[str, Verdict]]:
+        """The fields that are followed only nearly, or not at all."""
+        return [row for row in self.rows if row[1].state in (APPROXIMATED, UNSUPPORTED)]
 
     def check_strict(self) -> None:
         """See that the config is followed to the letter.
@@ -54,8 +54,7 @@ class CoverageReport:
         """
         loose = [
             f"{self.source}: {path} is {verdict.state}: {verdict.remark}."
-            for path, verdict in self.rows
-            if verdict.state in (APPROXIMATED, UNSUPPORTED)
+            for path, verdict in self.loose()
         ]
         if loose:
             raise ConfigError("\n".join([*loose, "Change these fields, or leave strict out."]))
