@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from odflow.training.augmentation import Sample
+from odflow.training.checkpoints import Parts
 from odflow.training.settings import Settings
 from odflow.training.ssd.architecture import Ssd
 from odflow.training.ssd.settings import SsdModel
@@ -21,9 +22,11 @@ class Architecture(Protocol):
 
     Attributes:
         settings: what the config says.
+        parts: what the network's variables belong to.
     """
 
     settings: Settings
+    parts: Parts
 
     def build(self) -> tf_keras.Model:
         """A network with fresh weights; `tf.train.Checkpoint(model=network)` holds them."""

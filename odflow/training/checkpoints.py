@@ -1,119 +1,259 @@
-"""Weights of a detector on disk: found, loaded for fine-tuning, saved."""
+"""Weights of a detector: filled in from a checkpoint with an account of each, and saved."""
 
 from __future__ import annotations
 
+import collections
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
 from odflow.errors import InputError
+from odflow.odapi.checkpoint import CLASSIFIER, Weights, read_checkpoint
+from odflow.odapi.signature import looks_like
 
-PARTS = {
-    "classification": ("backbone",),
-    "detection": ("backbone", "decoder"),
-    "full": ("backbone", "decoder", "head"),
-}
-"""`fine_tune_checkpoint_type` to the parts of the network that it fills."""
+LEAST = 0.9
+"""Share of the backbone's variables that must be loaded."""
+
+SHOWN = 3
+"""Misfits that an error names."""
 
 
-def find_checkpoint(path: Path) -> str:
-    """Find the newest checkpoint at a place.
+@dataclass(frozen=True)
+class Parts:
+    """What a network's variables belong to: prefixes of their canonical names.
+
+    Attributes:
+        backbone: what `fine_tune_checkpoint_type: "classification"` fills. Where the
+            API cut a classifier into several models, in their order: a classifier's
+            layers count on from one to the next.
+        features: what `"detection"` fills.
+        class_layers: the last layers of what depends on the number of classes.
+    """
+
+    backbone: tuple[str, ...]
+    features: tuple[str, ...]
+    class_layers: tuple[str, ...]
+
+    def of(self, kind: str) -> tuple[str, ...]:
+        """The prefixes that a fine_tune_checkpoint_type fills."""
+        return {"classification": self.backbone, "detection": self.features, "full": ("model/",)}[kind]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of each variable of a network and of a checkpoint.
+
+    Attributes:
+        source: the checkpoint.
+        source_kind: who wrote it, see `Weights.kind`.
+        kind: the fine_tune_checkpoint_type.
+        loaded: names of the network's variables that have the checkpoint's values.
+        left: names of those that keep their first values, to the reason.
+        unused: names of the checkpoint that nothing took.
+    """
+
+    source: str
+    source_kind: str
+    kind: str
+    loaded: tuple[str, ...]
+    left: Mapping[str, str]
+    unused: tuple[str, ...]
+
+    def summary(self) -> str:
+        """One line: how many variables were loaded, left (and why) and unused."""
+        total = len(self.loaded) + len(self.left)
+        said = f"{len(self.loaded)} of {total} variables loaded from {self.source} ({self.source_kind})"
+        if self.left:
+            reasons = collections.Counter(reason.partition(":")[0] for reason in self.left.values())
+            said += f", {len(self.left)} left at their first values (" + ", ".join(
+                f"{count} {reason}" for reason, count in reasons.most_common()
+            )
+            said += ")"
+        return said + (f", {len(self.unused)} of the checkpoint unused" if self.unused else "")
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, for a file."""
+        return asdict(self)
+
+
+def variables_by_name(network: tf_keras.Model) -> dict[str, tf.Variable]:
+    """A network's variables by their canonical names.
 
     Args:
-        path: a checkpoint's prefix (``ckpt-300``), its ``.index`` file, a folder of
-            checkpoints, or a folder with such a folder ``checkpoint/`` in it.
+        network: built.
 
     Returns:
-        The checkpoint's prefix.
+        The key under which `tf.train.Checkpoint(model=network)` stores each variable,
+        without its `/.ATTRIBUTES/VARIABLE_VALUE`, to the variable; in order of names.
+    """
+    root = tf.train.Checkpoint(model=network)
+    paths, queue = {id(root): ""}, collections.deque([root])
+    found = {}
+    while queue:  # breadth first: the key is the shortest path
+        parent = queue.popleft()
+        for name, child in tf.train.TrackableView.children(parent).items():
+            if id(child) in paths:
+                continue
+            escaped = name.replace(".", "..").replace("/", ".S")
+            paths[id(child)] = f"{paths[id(parent)]}/{escaped}".lstrip("/")
+            queue.append(child)
+            if isinstance(child, tf.Variable):
+                found[paths[id(child)]] = child
+    return {name: found[name] for name in sorted(found) if name.startswith("model/")}
+
+
+def fill(
+    network: tf_keras.Model, weights: Weights, parts: Parts, kind: str, *, allow_partial: bool = False
+) -> Report:
+    """Give a network the values of a checkpoint, and account for each variable.
+
+    Another number of classes leaves the last class layers as they are; anything else
+    that does not fit is left too, and said.
+
+    Args:
+        network: its variables are written to.
+        weights: see `read_checkpoint`.
+        parts: of the network, see `Architecture.parts`.
+        kind: a fine_tune_checkpoint_type: `classification`, `detection` or `full`.
+        allow_partial: go on when less than 90 percent of the backbone's variables fit.
+
+    Returns:
+        What was loaded, left and unused.
 
     Raises:
-        InputError: there is none.
+        InputError: the checkpoint is damaged, or of another architecture: names the
+            first layers that do not fit and what the checkpoint looks like.
     """
-    for folder in (path / "checkpoint", path):
-        if folder.is_dir():
-            newest = _newest(folder)
-            if newest:
-                return newest
-    prefix = path.with_suffix("") if path.suffix == ".index" else path
-    if Path(f"{prefix}.index").is_file():
-        return str(prefix)
+    variables = variables_by_name(network)
+    wanted, left = {}, {}
+    for name, variable in variables.items():
+        if name.startswith(parts.of(kind)):
+            wanted[name] = variable
+        else:
+            left[name] = f"not part of {kind}"
+    sources = _sources(wanted, weights, parts.of(kind))
+    left |= _misfits(wanted, sources, weights, parts)
+    report = _report(weights, kind, wanted, sources, left)
+    if not allow_partial:
+        _check_backbone(report, variables, weights, parts)
+    for name in report.loaded:
+        variables[name].assign(weights[sources[name]])
+    return report
+
+
+def _sources(wanted: Mapping[str, Any], weights: Weights, prefixes: tuple[str, ...]) -> dict[str, str]:
+    """The checkpoint's name for each variable that it has."""
+    found = {}
+    classifier = _classifier_names(wanted, prefixes)
+    for name in wanted:
+        source = weights.locate(name) or weights.locate(classifier[name])
+        if source:
+            found[name] = source
+    return found
+
+
+def _classifier_names(wanted: Mapping[str, Any], prefixes: tuple[str, ...]) -> dict[str, str]:
+    """What each variable is called in a checkpoint of a classifier alone."""
+    names, first = {}, 0
+    for prefix in prefixes:
+        highest = -1
+        for name in (name for name in wanted if name.startswith(prefix)):
+            layer, _, rest = name.removeprefix(prefix).partition("/")
+            stem, dash, number = layer.partition("layer_with_weights-")
+            if dash and not stem:
+                highest = max(highest, int(number))
+                layer = f"layer_with_weights-{first + int(number)}"
+            names[name] = f"{CLASSIFIER}{layer}/{rest}"
+        first += highest + 1
+    return names
+
+
+def _misfits(
+    wanted: Mapping[str, tf.Variable], sources: Mapping[str, str], weights: Weights, parts: Parts
+) -> dict[str, str]:
+    """Why each variable that cannot be loaded cannot."""
+    left = {}
+    for name, variable in wanted.items():
+        if name not in sources:
+            left[name] = "not in the checkpoint"
+            continue
+        found, shape = weights.shapes[sources[name]], tuple(variable.shape)
+        if found != shape:
+            left[name] = f"of another shape: {_by(found)} in the checkpoint, {_by(shape)} wanted"
+    # A last class layer is one whole: half of one for other classes is worth nothing.
+    for prefix in parts.class_layers:
+        misfit = next((left[name] for name in left if name.startswith(prefix) and name in sources), "")
+        for name in (name for name in wanted if misfit and name.startswith(prefix)):
+            left[name] = f"of a class layer for another number of classes{misfit.partition('shape')[2]}"
+    return left
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def _report(
+    weights: Weights,
+    kind: str,
+    wanted: Mapping[str, Any],
+    sources: Mapping[str, str],
+    left: Mapping[str, str],
+) -> Report:
+    loaded = tuple(name for name in wanted if name not in left)
+    used = set(sources.values())
+    unused = tuple(name for name in weights if name not in used)
+    return Report(weights.source, weights.kind, kind, loaded, dict(sorted(left.items())), unused)
+
+
+def _check_backbone(
+    report: Report, variables: Mapping[str, tf.Variable], weights: Weights, parts: Parts
+) -> None:
+    backbone = [name for name in variables if name.startswith(parts.backbone)]
+    loaded = len(set(report.loaded).intersection(backbone))
+    if loaded >= LEAST * len(backbone):
+        return
+    misfits = [name for name in backbone if name in report.left]
+    shown = "; ".join(f"{name}: {report.left[name]}" for name in misfits[:SHOWN])
+    wanted = looks_like({name: tuple(variable.shape) for name, variable in variables.items()})
     raise InputError(
-        f"{path}: holds no checkpoint; wanted: a prefix such as ckpt-300, or a folder with ckpt-300.index."
+        f"{weights.source}: fits {loaded} of the backbone's {len(backbone)} variables, wanted: 90 percent. "
+        f"It looks like {looks_like(weights.shapes)}; the config asks for {wanted}. "
+        f"Misfits: {shown}{' ...' if len(misfits) > SHOWN else ''}. "
+        f"Give a checkpoint of this architecture, or set allow_partial: true."
     )
 
 
-def _newest(folder: Path) -> str | None:
-    """By the folder's `checkpoint` file, or by the number at the end of the name."""
-    latest = tf.train.latest_checkpoint(str(folder))
-    if latest:
-        return str(latest)
-    found = sorted(folder.glob("*.index"), key=lambda index: (_number(index.stem), index.stem))
-    return str(found[-1].with_suffix("")) if found else None
-
-
-def _number(stem: str) -> int:
-    digits = stem.rpartition("-")[2]
-    return int(digits) if digits.isdigit() else -1
-
-
-def load_weights(network: tf_keras.Model, path: Path, kind: str) -> int:
-    """Fill a network from a checkpoint of odflow or Model Garden.
+def load_weights(network: tf_keras.Model, path: Path) -> None:
+    """Fill a network whole from a checkpoint of the same detector.
 
     Args:
-        network: a RetinaNetModel; its weights are written to.
+        network: its variables are written to.
         path: see `find_checkpoint`.
-        kind: `classification` (backbone), `detection` (and feature pyramid) or
-            `full` (and box predictor), as `fine_tune_checkpoint_type` says.
-
-    Returns:
-        How many variables were filled.
 
     Raises:
-        InputError: the checkpoint lacks a part, or its shapes are others; nothing
-            in silence stays at its first value.
+        InputError: a variable is missing, or has another shape.
     """
-    prefix = find_checkpoint(path)
-    shapes = dict(tf.train.list_variables(prefix))
-    items = network.checkpoint_items
-    for part in PARTS[kind]:
-        if not any(name.startswith(f"{part}/") for name in shapes):
-            raise InputError(
-                f"{prefix}: holds no {part} of an odflow or Model Garden detector, which "
-                f'fine_tune_checkpoint_type "{kind}" asks for. It holds: {_roots(shapes)}.'
-            )
-    parts = {part: items[part] for part in PARTS[kind]}
-    try:
-        status = tf.train.Checkpoint(**parts).read(prefix).expect_partial()
-        status.assert_existing_objects_matched()
-    except (AssertionError, ValueError) as error:
-        raise InputError(_misfit(prefix, kind, str(error))) from error
-    return sum(len(part.variables) for part in parts.values())
-
-
-def _misfit(prefix: str, kind: str, error: str) -> str:
-    reason = " ".join(error.split())[:200]
-    advice = {
-        "full": ' Another number of classes or of anchors? Then fine_tune_checkpoint_type: "detection" '
-        "takes all but the box predictor.",
-        "detection": ' Another feature pyramid? Then fine_tune_checkpoint_type: "classification" '
-        "takes the backbone alone.",
-    }
-    return f"{prefix}: does not fit the model of the config ({reason}).{advice.get(kind, '')}"
-
-
-def _roots(names: dict[str, list[int]]) -> str:
-    return ", ".join(sorted({name.partition("/")[0] for name in names})[:8])
+    weights = read_checkpoint(path)
+    report = fill(network, weights, Parts(("model/",), ("model/",), ()), "full")
+    if report.left:
+        name, reason = next(iter(report.left.items()))
+        raise InputError(
+            f"{weights.source}: does not fit the model of the config: {len(report.left)} of its variables "
+            f"would stay untrained, first {name}: {reason}. Give the folder that train wrote, unchanged."
+        )
 
 
 def save_weights(network: tf_keras.Model, folder: Path, step: int) -> None:
-    """Write a network's weights, without what only training needs.
+    """Write a network's weights as the Object Detection API does, without what only training needs.
 
     Args:
-        network: a RetinaNetModel.
+        network: its variables are read.
         folder: becomes a folder of checkpoints with one `ckpt-STEP`.
         step: the training step.
     """
-    checkpoint = tf.train.Checkpoint(**network.checkpoint_items)
-    manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=1)
-    manager.save(checkpoint_number=step)
+    checkpoint = tf.train.Checkpoint(model=network)
+    tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=1).save(checkpoint_number=step)

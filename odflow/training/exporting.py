@@ -50,7 +50,7 @@ def export_detector(settings: Settings, weights: Path, folder: Path) -> None:
     """
     kind = architecture(settings)
     network = kind.build()
-    load_weights(network, weights, "full")
+    load_weights(network, weights)
     detector = Detector(network, kind)
     tf.saved_model.save(detector, str(folder / "saved_model"), signatures=detector.detect)
     (folder / "frozen_inference_graph.pb").write_bytes(freeze(detector.detect.get_concrete_function()))

@@ -14,8 +14,9 @@ from official.core.base_trainer import Trainer
 from official.modeling.optimization import ExponentialMovingAverage
 
 from odflow.errors import InputError, StageError
+from odflow.odapi.checkpoint import read_checkpoint
 from odflow.training.architecture import architecture
-from odflow.training.checkpoints import load_weights, save_weights
+from odflow.training.checkpoints import fill, save_weights
 from odflow.training.inputs import training_batches
 from odflow.training.optimizers import build_optimizer
 from odflow.training.settings import Settings
@@ -86,7 +87,7 @@ def _trainer(settings: Settings, files: Sequence[str], start: Path | None) -> Tr
     task = DetectionTask(kind)
     network = task.build_model()
     if start is not None:
-        load_weights(network, start, settings.training.fine_tune_type)
+        fill(network, read_checkpoint(start), kind.parts, settings.training.fine_tune_type)
     batches = training_batches(files, kind, SEED)
     return Trainer(
         config=config_definitions.ExperimentConfig(task=task.task_config),

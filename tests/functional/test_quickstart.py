@@ -102,7 +102,7 @@ def test_the_exported_frozen_graph_and_its_checkpoint_agree_on_photographs(quick
     settings, _ = translate(read_pipeline_config(config), str(config))
     kind = architecture(settings)
     network = kind.build()
-    load_weights(network, exported, "full")
+    load_weights(network, exported)
     detector = Detector(network, kind)
     graph = tf.compat.v1.GraphDef.FromString((exported / "frozen_inference_graph.pb").read_bytes())
     with tf.Graph().as_default() as frozen:

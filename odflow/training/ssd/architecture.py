@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from odflow.training.checkpoints import Parts
 from odflow.training.post_processing import suppress
 from odflow.training.preprocessing import preprocess
 from odflow.training.settings import Settings
@@ -20,6 +21,12 @@ from odflow.training.ssd.targets import Targets
 
 class Ssd:
     """The architecture `model.ssd`."""
+
+    parts = Parts(
+        backbone=("model/_feature_extractor/classification_backbone/",),
+        features=("model/_feature_extractor/",),
+        class_layers=("model/_box_predictor/_prediction_heads/class_predictions_with_background/",),
+    )
 
     def __init__(self, settings: Settings) -> None:
         assert isinstance(settings.model, SsdModel)

@@ -1,0 +1,241 @@
+"""Read the weights of a checkpoint, whoever wrote it, under one set of names.
+
+The canonical name of a variable is the key under which the Object Detection API's
+TF2 models keep it, for example
+``model/_feature_extractor/classification_backbone/layer_with_weights-0/kernel``.
+A checkpoint that holds a classifier alone has ``feature_extractor/`` in front
+instead, as the API expects of `fine_tune_checkpoint_type: "classification"`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from odflow.errors import InputError
+from odflow.odapi import model_garden_names
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+CLASSIFIER = "feature_extractor/"
+"""Where the API looks for the backbone in a checkpoint that holds nothing else."""
+
+NOT_WEIGHTS = frozenset({"save_counter", "step", "global_step", "optimizer"})
+"""What the training loops of the API and of Model Garden keep beside the weights."""
+
+TF1_NOT_WEIGHTS = re.compile(
+    r"(^|/)(global_step|learning_rate|beta[12]_power(_\d+)?|(Momentum|RMSProp|Adam|Adagrad)(_\d+)?"
+    r"|ExponentialMovingAverage)$"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Weights(Mapping[str, "NDArray[Any]"]):
+    """Arrays by their canonical names, each read when it is asked for.
+
+    Attributes:
+        source: where they come from, for messages.
+        kind: who wrote them: `TF2 Object Detection API`, `odflow`, `Model Garden`,
+            `TF1`, `Keras` or `frozen graph`.
+        shapes: canonical name to shape, of every variable that is a weight.
+        read: canonical name to array; raises InputError when the file is damaged.
+        alias: another path to a variable in the model that was saved, to its
+            canonical name: layers may be shared, and each variable is stored once.
+    """
+
+    source: str
+    kind: str
+    shapes: Mapping[str, tuple[int, ...]]
+    read: Callable[[str], NDArray[Any]]
+    alias: Callable[[str], str | None] = lambda path: None
+
+    def locate(self, name: str) -> str | None:
+        """The canonical name of a variable, given it or another path; None if there is none."""
+        return name if name in self.shapes else self.alias(name)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """The array.
+
+        Raises:
+            KeyError: there is none of this name.
+            InputError: the file is damaged.
+        """
+        return self.read(name if name in self.shapes else self._known(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shapes)
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def _known(self, name: str) -> str:
+        located = self.alias(name)
+        if located is None:
+            raise KeyError(name)
+        return located
+
+
+def weights_of(arrays: Mapping[str, NDArray[Any]], source: str, kind: str) -> Weights:
+    """Weights that are in memory already.
+
+    Args:
+        arrays: canonical name to array.
+        source: where they come from, for messages.
+        kind: see `Weights`.
+    """
+    return Weights(source, kind, {name: array.shape for name, array in arrays.items()}, arrays.__getitem__)
+
+
+def read_checkpoint(path: Path) -> Weights:
+    """Open a checkpoint of the Object Detection API (TF1 or TF2), odflow, Model Garden or Keras.
+
+    Args:
+        path: see `find_checkpoint`.
+
+    Returns:
+        Its weights, without an optimizer's state and counters.
+
+    Raises:
+        InputError: there is no checkpoint, or its files are damaged.
+    """
+    prefix = find_checkpoint(path)
+    stored = _Stored(prefix)
+    if OBJECT_GRAPH not in stored.shapes:
+        return _tf1(stored)
+    names = {
+        name.removesuffix(VALUE): name
+        for name in stored.shapes
+        if name.endswith(VALUE) and "/.OPTIMIZER_SLOT/" not in name and name.split("/")[0] not in NOT_WEIGHTS
+    }
+    walk = _object_graph(bytes(stored[OBJECT_GRAPH].item()), names)
+    if any(re.match(r"layer(_with_weights)?-\d+/", name) for name in names):
+        names = {CLASSIFIER + name: stored_name for name, stored_name in names.items()}
+        return stored.weights("Keras", names, lambda path: _after(walk(path.removeprefix(CLASSIFIER))))
+    garden = model_garden_names.backbone(names)
+    if garden:
+        return stored.weights("Model Garden", names, lambda path: garden.get(path) or walk(path))
+    return stored.weights(_writer(path), names, walk)
+
+
+def find_checkpoint(path: Path) -> str:
+    """Find the newest checkpoint at a place.
+
+    Args:
+        path: a checkpoint's prefix (``ckpt-300``, ``model.ckpt``), one of its files, a
+            folder of checkpoints, or a folder with such a folder ``checkpoint/`` in it.
+
+    Returns:
+        The checkpoint's prefix.
+
+    Raises:
+        InputError: there is none.
+    """
+    for folder in (path / "checkpoint", path):
+        newest = _newest(folder) if folder.is_dir() else None
+        if newest:
+            return str(newest)
+    prefix = re.sub(r"\.(index|data-\d+-of-\d+)$", "", str(path))
+    if Path(f"{prefix}.index").is_file():
+        return prefix
+    raise InputError(
+        f"{path}: holds no checkpoint; wanted: a prefix such as ckpt-300, or a folder with ckpt-300.index."
+    )
+
+
+def _newest(folder: Path) -> Path | None:
+    """By the folder's `checkpoint` file, or by the number at the end of the name."""
+    state = folder / "checkpoint"
+    if state.is_file():
+        named = re.search(r'^model_checkpoint_path: "(.*)"', state.read_text("utf-8", "replace"), re.M)
+        # The path is that of the machine that trained: its last part is in this folder.
+        prefix = folder / named[1].replace("\\", "/").rpartition("/")[2] if named else folder
+        if Path(f"{prefix}.index").is_file():
+            return prefix
+    found = sorted(folder.glob("*.index"), key=lambda index: (_number(index.stem), index.stem))
+    return found[-1].with_suffix("") if found else None
+
+
+def _number(stem: str) -> int:
+    digits = stem.rpartition("-")[2]
+    return int(digits) if digits.isdigit() else -1
+
+
+def _writer(path: Path) -> str:
+    """odflow leaves its report beside the weights; keys and shapes are the API's."""
+    reports = ("translation.json", "import.json")
+    odflow = path.is_dir() and any((path / report).is_file() for report in reports)
+    return "odflow" if odflow else "TF2 Object Detection API"
+
+
+class _Stored:
+    """A checkpoint's variables under the names that the file has for them."""
+
+    def __init__(self, prefix: str) -> None:
+        import tensorflow as tf
+
+        self.prefix = prefix
+        self._damage = (tf.errors.OpError, IndexError, ValueError, RuntimeError)
+        try:
+            self._reader = tf.train.load_checkpoint(prefix)
+            shapes = self._reader.get_variable_to_shape_map()
+        except self._damage as error:
+            raise self._damaged(error) from error
+        self.shapes = {name: tuple(shape) for name, shape in sorted(shapes.items())}
+
+    def __getitem__(self, name: str) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        try:
+            return np.asarray(self._reader.get_tensor(name))
+        except self._damage as error:
+            raise self._damaged(error) from error
+
+    def weights(self, kind: str, names: Mapping[str, str], alias: Callable[[str], str | None]) -> Weights:
+        """Those of its variables that are weights, `names`: canonical to stored."""
+        shapes = {name: self.shapes[stored] for name, stored in names.items()}
+        return Weights(self.prefix, kind, shapes, lambda name: self[names[name]], alias)
+
+    def _damaged(self, error: Exception) -> InputError:
+        reason = " ".join(str(error).split())[:160].rstrip(".")
+        return InputError(
+            f"{self.prefix}: is damaged or not whole ({reason}). Copy its .index and .data files again."
+        )
+
+
+def _tf1(stored: _Stored) -> Weights:
+    from odflow.odapi import tf1_names
+
+    weights = [name for name in stored.shapes if not TF1_NOT_WEIGHTS.search(name)]
+    canonical = tf1_names.canonical_names(weights)
+    names = {canonical.get(name, name): name for name in weights}
+    return stored.weights("TF1", names, lambda path: None)
+
+
+def _after(name: str | None) -> str | None:
+    return None if name is None else CLASSIFIER + name
+
+
+def _object_graph(serialized: bytes, names: Mapping[str, str]) -> Callable[[str], str | None]:
+    """What finds the stored name of a variable from any path to it in the saved model."""
+    from tensorflow.core.protobuf import trackable_object_graph_pb2
+
+    nodes = trackable_object_graph_pb2.TrackableObjectGraph.FromString(serialized).nodes
+    children = [{child.local_name: child.node_id for child in node.children} for node in nodes]
+
+    def walk(path: str) -> str | None:
+        node = 0
+        for part in path.split("/"):
+            if part not in children[node]:
+                return None
+            node = children[node][part]
+        keys = (value.checkpoint_key.removesuffix(VALUE) for value in nodes[node].attributes)
+        return next((key for key in keys if key in names), None)
+
+    return walk
