@@ -90,12 +90,102 @@ class Hyperparams:
 
 @dataclass(frozen=True)
 class PostProcessing:
-    """Non-maximum suppression of the exported graph."""
+    """From logits and boxes to detections.
+
+    Attributes:
+        score_threshold: a box that scores no more is no detection.
+        iou_threshold: of two boxes of a class that overlap more, the better one stays.
+        max_per_class: detections of one class in an image, at most.
+        max_total: detections in an image, at most.
+        score_converter: `identity`, `sigmoid` or `softmax`.
+        logit_scale: logits are divided by it first.
+        class_agnostic: suppress all classes together; each box stands for its best class.
+        soft_nms_sigma: above 0, scores of overlapping boxes fall by it, and boxes stay.
+        change_coordinate_frame: say boxes in the height and width of what is picture,
+            not of the padded input.
+    """
 
     score_threshold: float
     iou_threshold: float
     max_per_class: int
     max_total: int
+    score_converter: str = "sigmoid"
+    logit_scale: float = 1.0
+    class_agnostic: bool = False
+    soft_nms_sigma: float = 0.0
+    change_coordinate_frame: bool = True
+
+
+@dataclass(frozen=True)
+class ClassificationLoss:
+    """How class logits are compared with classes.
+
+    Attributes:
+        kind: `weighted_sigmoid`, `weighted_sigmoid_focal`, `weighted_softmax`,
+            `weighted_logits_softmax` or `bootstrapped_sigmoid`.
+        alpha: focal: weight of positives, None weighs positives and negatives alike;
+            bootstrapped: share of the annotation in the target.
+        gamma: focal: exponent that plays down what is easy.
+        logit_scale: softmax: logits are divided by it first.
+        hard_bootstrap: bootstrapped: mix in the predicted classes, not their probabilities.
+    """
+
+    kind: str = "weighted_sigmoid"
+    alpha: float | None = None
+    gamma: float = 2.0
+    logit_scale: float = 1.0
+    hard_bootstrap: bool = False
+
+
+@dataclass(frozen=True)
+class LocalizationLoss:
+    """How predicted boxes are compared with boxes.
+
+    Attributes:
+        kind: `smooth_l1`, `l1` or `l2` of box codes, or `iou` or `giou` of boxes.
+        delta: smooth_l1: where it turns from square to line.
+    """
+
+    kind: str = "smooth_l1"
+    delta: float = 1.0
+
+
+@dataclass(frozen=True)
+class HardExampleMiner:
+    """Which anchors of an image count: those with the highest losses.
+
+    Attributes:
+        examples: at most so many; 0 for any number.
+        iou_threshold: an anchor that overlaps a chosen one more is not chosen.
+        by: `both`, `classification` or `localization`: the loss that decides.
+        max_negatives_per_positive: 0 for any number.
+        min_negatives_per_image: even where there are no positives.
+    """
+
+    examples: int = 64
+    iou_threshold: float = 0.7
+    by: str = "both"
+    max_negatives_per_positive: int = 0
+    min_negatives_per_image: int = 0
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """Which annotated box an anchor stands for.
+
+    Attributes:
+        kind: `argmax` or `bipartite`.
+        matched: argmax: least similarity of a positive anchor.
+        unmatched: argmax: below it an anchor is background, and from it to `matched` ignored.
+        negatives_below: argmax: false swaps background and ignored.
+        force_match: argmax: every box gets its best anchor.
+    """
+
+    kind: str = "argmax"
+    matched: float = 0.5
+    unmatched: float = 0.5
+    negatives_below: bool = True
+    force_match: bool = False
 
 
 @dataclass(frozen=True)
