@@ -21,3 +21,15 @@ COUNT = "num_detections"
 """(N,) float32: how many of the M are detections; the others are padding."""
 
 OUTPUTS = (BOXES, SCORES, CLASSES, COUNT)
+
+MULTICLASS_SCORES = "detection_multiclass_scores"
+"""(N, M, background and classes) float32: all scores of each detection's anchor."""
+
+ANCHORS = "detection_anchor_indices"
+"""(N, M) float32: which anchor each detection comes from, from 0."""
+
+RAW_BOXES = "raw_detection_boxes"
+"""(N, A, 4) float32: boxes before suppression, not clipped."""
+
+RAW_SCORES = "raw_detection_scores"
+"""(N, A, background and classes) float32: scores before suppression."""
