@@ -8,13 +8,13 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from odflow.training.boxes import decode_boxes
 from odflow.training.checkpoints import Parts
 from odflow.training.post_processing import suppress
 from odflow.training.preprocessing import preprocess
 from odflow.training.settings import Settings
-from odflow.training.ssd.boxes import decode_boxes
 from odflow.training.ssd.losses import ssd_losses
-from odflow.training.ssd.network import build_network, flatten, predict
+from odflow.training.ssd.network import build_network
 from odflow.training.ssd.settings import SsdModel
 from odflow.training.ssd.targets import Targets
 
@@ -31,33 +31,30 @@ class Ssd:
     def __init__(self, settings: Settings) -> None:
         assert isinstance(settings.model, SsdModel)
         self.settings, self.model = settings, settings.model
-        resizer = self.model.resizer
-        self._anchors = self.model.anchors.boxes(resizer.height, resizer.width)
+        self._anchors = self.model.anchor_boxes()
         self.targets = Targets(self.model)
 
     def build(self) -> tf_keras.Model:
-        """The network with fresh weights; batch norms stand still where the config says so."""
-        network = build_network(self.model)
-        if self.model.freeze_batch_norm:
-            for part in network.submodules:
-                if isinstance(part, tf_keras.layers.BatchNormalization):
-                    part.trainable = False
-        return network
+        """The network with fresh weights."""
+        return build_network(self.model)
 
     def forward(self, network: tf_keras.Model, inputs: Any, labels: Mapping[str, tf.Tensor]) -> Any:
-        """The network's maps, level name to (N, h, w, channels)."""
+        """Feature maps, box encodings and class logits; see `SsdNetwork.call`."""
         return network(inputs, training=True)
 
     def losses(self, outputs: Any, labels: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """`classification_loss` and `localization_loss`."""
-        encodings = flatten(outputs["box_outputs"], 4)
-        logits = flatten(outputs["cls_outputs"], self.model.num_classes + 1)
-        return ssd_losses(encodings, logits, labels, self.model.losses)
+        _, encodings, logits = outputs
+        return ssd_losses(encodings, logits, labels, self.model.losses, self._decode)
 
     def detect(self, network: tf_keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Detect in images of one size; see `Architecture.detect`."""
         inputs, shape = preprocess(images, self.model.resizer, self.model.extractor.pixel_means)
-        encodings, logits = predict(network, inputs, self.model)
-        boxes = decode_boxes(encodings, self._anchors, self.model.matching.box_scales)
+        _, encodings, logits = network(inputs, training=False)
+        boxes = self._decode(encodings)
         boxes = tf.clip_by_value(boxes / tf.concat([shape, shape], 0), 0.0, 1.0)
         return suppress(boxes, tf.sigmoid(logits[..., 1:]), self.model.post_processing)
+
+    def _decode(self, encodings: tf.Tensor) -> tf.Tensor:
+        """The (N, anchors, 4) boxes of encodings, in pixels of the network's input."""
+        return decode_boxes(encodings, self._anchors, self.model.matching.box_scales)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from odflow.odapi.section import Section
-from odflow.ops.anchors import MultiscaleAnchors
+from odflow.ops.anchors import Anchors, MultiscaleAnchors
 from odflow.training.hyperparams_config import hyperparams
 from odflow.training.settings import PostProcessing, Resizer
-from odflow.training.ssd.settings import Extractor, Losses, Matching, Predictor, SsdModel
-
-IMAGENET_MEANS = (123.68, 116.779, 103.939)
-
-BACKBONES = {
-    "ssd_mobilenet_v1_fpn_keras": ("mobilenet_v1", None),
-    "ssd_mobilenet_v2_fpn_keras": ("mobilenet_v2", None),
-    "ssd_resnet50_v1_fpn_keras": ("resnet50", IMAGENET_MEANS),
-    "ssd_resnet101_v1_fpn_keras": ("resnet101", IMAGENET_MEANS),
-    "ssd_resnet152_v1_fpn_keras": ("resnet152", IMAGENET_MEANS),
-}
-"""Extractor type to backbone and the channel means that it subtracts."""
+from odflow.training.ssd.extractor_types import EXTRACTOR_TYPES
+from odflow.training.ssd.losses_config import read_losses, read_matching
+from odflow.training.ssd.settings import (
+    BifpnShape,
+    Extractor,
+    FpnShape,
+    Losses,
+    Matching,
+    Predictor,
+    SsdModel,
+    WeightSharedPredictor,
+)
 
 
 def read_ssd(ssd: Section) -> SsdModel:
@@ -32,20 +32,20 @@ def read_ssd(ssd: Section) -> SsdModel:
     Raises:
         ConfigError: a part that odflow cannot build.
     """
-    ssd.honour("encode_background_as_zeros", "inplace_batchnorm_update")
+    # Batch norms are always updated within the step, which is what this field asks for.
+    ssd.honour("inplace_batchnorm_update")
     if ssd.has("mask_head_config"):
         ssd.unsupported("mask_head_config", "boxes only")
-    extractor = ssd.section("feature_extractor")
-    anchors = _anchors(ssd.section("anchor_generator"), extractor)
+    extractor = _extractor(ssd.section("feature_extractor"))
     return SsdModel(
         num_classes=ssd.positive("num_classes"),
         resizer=_resizer(ssd.section("image_resizer")),
-        extractor=_extractor(extractor),
-        predictor=_predictor(ssd.section("box_predictor"), extractor),
-        hyperparams=hyperparams(extractor.section("conv_hyperparams")),
-        anchors=anchors,
-        matching=_matching(ssd),
-        losses=_losses(ssd),
+        extractor=extractor,
+        predictor=_predictor(ssd.section("box_predictor")),
+        anchors=_anchors(ssd.section("anchor_generator"), extractor),
+        matching=read_matching(ssd),
+        losses=read_losses(ssd),
+        background=ssd["add_background_class"],
         freeze_batch_norm=ssd["freeze_batchnorm"],
         post_processing=_post_processing(ssd.section("post_processing")),
     )
@@ -74,41 +74,56 @@ def _resizer(section: Section) -> Resizer:
 
 
 def _extractor(section: Section) -> Extractor:
-    kind = section["type"]
-    if kind not in BACKBONES:
-        raise section.refuse_choice("type", kind, BACKBONES)
-    backbone, means = BACKBONES[kind]
-    top = ", without MobileNet v2's 1280 channels on top" if backbone == "mobilenet_v2" else ""
-    section.approximate("type", f"Model Garden's own backbone and feature pyramid{top}")
-    pyramid = section.section("fpn")
-    section.honour("override_base_feature_extractor_hyperparams")
-    for name in ("min_depth", "pad_to_multiple"):
-        if section.has(name):
-            section.skip(name, "Model Garden's backbones have no such limit")
-    if backbone.startswith("resnet") and section.message.depth_multiplier != 1.0:
-        raise section.refuse("depth_multiplier", section.message.depth_multiplier, "1.0 with a ResNet")
+    name = section["type"]
+    if name not in EXTRACTOR_TYPES:
+        raise section.refuse_choice("type", name, EXTRACTOR_TYPES)
+    kind = EXTRACTOR_TYPES[name]
+    if section["replace_preprocessor_with_placeholder"]:
+        raise section.refuse("replace_preprocessor_with_placeholder", "true", "false")
+    plain = {field: section[field] for field in ("use_depthwise", "use_explicit_padding")}
+    if kind.plain_only:
+        for field in plain:
+            section.skip(field, f"{name} has no such layers, in the API neither")
     return Extractor(
-        backbone=backbone,
+        type=name,
+        hyperparams=hyperparams(section.section("conv_hyperparams")),
+        pyramid=_pyramid(section, kind.pyramid),
         depth_multiplier=section["depth_multiplier"],
-        min_level=pyramid["min_level"],
-        max_level=pyramid["max_level"],
-        pyramid_filters=pyramid["additional_layer_depth"],
-        separable=section["use_depthwise"],
-        pixel_means=means,
+        min_depth=section["min_depth"],
+        separable=plain["use_depthwise"] and not kind.plain_only,
+        explicit_padding=plain["use_explicit_padding"] and not kind.plain_only,
+        override_hyperparams=section["override_base_feature_extractor_hyperparams"],
+        pad_to_multiple=section.positive("pad_to_multiple"),
+        num_layers=section.positive("num_layers"),
+        pixel_means=kind.pixel_means,
     )
 
 
-def _anchors(section: Section, extractor: Section) -> MultiscaleAnchors:
+def _pyramid(section: Section, kind: str) -> FpnShape | BifpnShape | None:
+    found = section.choice("feature_pyramid_oneof")
+    if found and found != kind:
+        raise section.refuse(found, "set", f"{kind or 'no feature pyramid'}, as in {section.message.type}")
+    if not kind:
+        return None
+    shape = section.section(kind)
+    low, high = shape["min_level"], shape["max_level"]
+    if not 2 <= low <= min(high, 5):
+        raise shape.refuse("min_level", low, f"2 to {min(high, 5)}")
+    if kind == "fpn":
+        return FpnShape(low, high, shape.positive("additional_layer_depth"))
+    return BifpnShape(
+        low, high, shape.positive("num_iterations"), shape.positive("num_filters"), shape["combine_method"]
+    )
+
+
+def _anchors(section: Section, extractor: Extractor) -> Anchors:
     kind = section.choice("anchor_generator_oneof")
     if kind != "multiscale_anchor_generator":
         raise section.refuse_choice("anchor_generator_oneof", kind, ["multiscale_anchor_generator"])
     generator = section.section(kind)
-    pyramid = extractor.section("fpn").message
-    for name in ("min_level", "max_level"):
-        if generator[name] != getattr(pyramid, name):
-            raise generator.refuse(
-                name, generator[name], f"{getattr(pyramid, name)}, as in feature_extractor.fpn"
-            )
+    for name, level in (("min_level", extractor.levels[0]), ("max_level", extractor.levels[-1])):
+        if generator[name] != level:
+            raise generator.refuse(name, generator[name], f"{level}, as in feature_extractor")
     generator.honour("normalize_coordinates")
     return MultiscaleAnchors(
         min_level=generator["min_level"],
@@ -119,39 +134,53 @@ def _anchors(section: Section, extractor: Section) -> MultiscaleAnchors:
     )
 
 
-def _predictor(section: Section, extractor: Section) -> Predictor:
+def _predictor(section: Section) -> Predictor:
     kind = section.choice("box_predictor_oneof")
-    wanted = "weight_shared_convolutional_box_predictor"
-    if kind != wanted:
-        raise section.refuse_choice("box_predictor_oneof", kind, [wanted])
+    if kind not in PREDICTORS:
+        raise section.refuse_choice("box_predictor_oneof", kind, PREDICTORS)
     predictor = section.section(kind)
-    if predictor["kernel_size"] != 3:
-        raise predictor.refuse("kernel_size", predictor["kernel_size"], "3")
-    if predictor["share_prediction_tower"]:
-        predictor.approximate("share_prediction_tower", "boxes and classes have a tower each")
-    if predictor["use_dropout"]:
-        predictor.unsupported("use_dropout", "trained without dropout")
-    for name in ("dropout_keep_probability", "box_code_size", "apply_batch_norm", "score_converter"):
-        predictor.honour(name)
-    _compare_hyperparams(predictor.section("conv_hyperparams"), extractor.section("conv_hyperparams"))
-    return Predictor(
+    if predictor["box_code_size"] != 4:
+        raise predictor.refuse("box_code_size", predictor["box_code_size"], "4")
+    if predictor.has("mask_head"):
+        predictor.unsupported("mask_head", "boxes only")
+    if predictor["use_depthwise"] and predictor["kernel_size"] == 1:
+        raise predictor.refuse("kernel_size", 1, "more than 1 with use_depthwise")
+    return PREDICTORS[kind](predictor)
+
+
+def _weight_shared_predictor(predictor: Section) -> WeightSharedPredictor:
+    return WeightSharedPredictor(
+        hyperparams=hyperparams(predictor.section("conv_hyperparams")),
         convolutions=predictor["num_layers_before_predictor"],
         filters=predictor["depth"],
+        kernel_size=predictor.positive("kernel_size"),
         separable=predictor["use_depthwise"],
+        share_tower=predictor["share_prediction_tower"],
         class_bias=predictor["class_prediction_bias_init"],
+        dropout=dropout(predictor),
+        encodings_range=encodings_range(predictor),
+        sigmoid=predictor["score_converter"] == predictor.message.SIGMOID,
     )
 
 
-def _compare_hyperparams(predictor: Section, extractor: Section) -> None:
-    """Model Garden has one set of hyperparameters; the predictor's may differ in the API."""
-    for descriptor, value in predictor.message.ListFields():
-        name = descriptor.name
-        if name == "initializer":
-            predictor.approximate(name, "Model Garden's own initial values")
-        elif value == getattr(extractor.message, name):
-            predictor.honour(name)
-        else:
-            predictor.approximate(name, "the feature extractor's value holds everywhere")
+def dropout(predictor: Section) -> float:
+    """The share of a class head's inputs that training drops."""
+    keep = predictor["dropout_keep_probability"]
+    if not 0.0 < keep <= 1.0:
+        raise predictor.refuse("dropout_keep_probability", keep, "above 0 and at most 1")
+    return 1.0 - keep if predictor["use_dropout"] else 0.0
+
+
+def encodings_range(predictor: Section) -> tuple[float, float] | None:
+    """Where box encodings are cut off."""
+    if not predictor.has("box_encodings_clip_range"):
+        return None
+    limits = predictor.section("box_encodings_clip_range")
+    return limits["min"], limits["max"]
+
+
+PREDICTORS = {"weight_shared_convolutional_box_predictor": _weight_shared_predictor}
+"""The kinds of `box_predictor`, and what reads each."""
 
 
 def _post_processing(section: Section) -> PostProcessing:
@@ -171,57 +200,4 @@ def _post_processing(section: Section) -> PostProcessing:
         iou_threshold=nms["iou_threshold"],
         max_per_class=nms["max_detections_per_class"],
         max_total=nms["max_total_detections"],
-    )
-
-
-def _matching(ssd: Section) -> Matching:
-    kind = ssd.section("matcher").choice("matcher_oneof") or "argmax_matcher"
-    if kind != "argmax_matcher":
-        raise ssd.section("matcher").refuse_choice("matcher_oneof", kind, ["argmax_matcher"])
-    matcher = ssd.section("matcher").section("argmax_matcher")
-    matcher.honour("use_matmul_gather", "ignore_thresholds")
-    if not matcher["negatives_lower_than_unmatched"]:
-        raise matcher.refuse("negatives_lower_than_unmatched", "false", "true")
-    similarity = ssd.section("similarity_calculator")
-    if similarity.choice("region_similarity") not in ("", "iou_similarity"):
-        raise similarity.refuse_choice(
-            "region_similarity", similarity.choice("region_similarity"), ["iou_similarity"]
-        )
-    coder = ssd.section("box_coder")
-    if coder.choice("box_coder_oneof") not in ("", "faster_rcnn_box_coder"):
-        raise coder.refuse_choice(
-            "box_coder_oneof", coder.choice("box_coder_oneof"), ["faster_rcnn_box_coder"]
-        )
-    scales = coder.section("faster_rcnn_box_coder")
-    ignore = matcher.message.ignore_thresholds
-    return Matching(
-        matched=0.0 if ignore else matcher["matched_threshold"],
-        unmatched=0.0 if ignore else matcher["unmatched_threshold"],
-        force_match=matcher["force_match_for_each_row"],
-        box_scales=(scales["y_scale"], scales["x_scale"], scales["height_scale"], scales["width_scale"]),
-    )
-
-
-def _losses(ssd: Section) -> Losses:
-    loss = ssd.section("loss")
-    classification = loss.section("classification_loss")
-    kind = classification.choice("classification_loss")
-    if kind != "weighted_sigmoid_focal":
-        raise classification.refuse_choice("classification_loss", kind, ["weighted_sigmoid_focal"])
-    localization = loss.section("localization_loss")
-    kind = localization.choice("localization_loss")
-    if kind != "weighted_smooth_l1":
-        raise localization.refuse_choice("localization_loss", kind, ["weighted_smooth_l1"])
-    for name in ("hard_example_miner", "random_example_sampler", "equalization_loss"):
-        if loss.has(name):
-            loss.unsupported(name, "the focal loss sees all anchors")
-    focal = classification.section("weighted_sigmoid_focal")
-    return Losses(
-        focal_alpha=focal["alpha"] if focal.has("alpha") else None,
-        focal_gamma=focal["gamma"],
-        smooth_l1_delta=localization.section("weighted_smooth_l1")["delta"],
-        classification_weight=loss["classification_weight"],
-        localization_weight=loss["localization_weight"],
-        by_matches=ssd["normalize_loss_by_num_matches"],
-        by_code_size=ssd["normalize_loc_loss_by_codesize"],
     )

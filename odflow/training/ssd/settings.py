@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from odflow.ops.anchors import MultiscaleAnchors
-from odflow.training.settings import Hyperparams, PostProcessing, Resizer
+import numpy as np
+
+from odflow.ops.anchors import Anchors
+from odflow.training.settings import (
+    ClassificationLoss,
+    HardExampleMiner,
+    Hyperparams,
+    LocalizationLoss,
+    Matcher,
+    PostProcessing,
+    Resizer,
+)
 
 
 @dataclass(frozen=True)
-class Extractor:
-    """The feature extractor.
+class FpnShape:
+    """A feature pyramid.
 
     Attributes:
-        backbone: `mobilenet_v1`, `mobilenet_v2`, `resnet50`, `resnet101` or `resnet152`.
-        depth_multiplier: factor on the backbone's channels.
-        min_level: finest level of the feature pyramid.
-        max_level: coarsest level of the feature pyramid.
-        pyramid_filters: channels of the feature pyramid.
-        separable: depthwise separable convolutions in the pyramid.
-        pixel_means: None maps pixels 0..255 to -1..1; three numbers are subtracted
-            from red, green and blue.
+        min_level: finest level; level l has 2**l pixels to a cell.
+        max_level: coarsest level.
+        filters: channels of every level, before the extractor's depth multiplier.
     """
 
-    backbone: str
-    depth_multiplier: float
     min_level: int
     max_level: int
-    pyramid_filters: int
-    separable: bool
-    pixel_means: tuple[float, float, float] | None
+    filters: int
 
 
 @dataclass(frozen=True)
@@ -53,20 +55,83 @@ class BifpnShape:
 
 
 @dataclass(frozen=True)
-class Predictor:
-    """The weight-shared box predictor.
+class Extractor:
+    """The feature extractor.
 
     Attributes:
-        convolutions: layers before the prediction.
-        filters: channels of these.
-        separable: depthwise separable convolutions.
-        class_bias: first value of the class logits.
+        type: as the config names it.
+        hyperparams: of the layers on the backbone, and of its own where `override_hyperparams`.
+        pyramid: None where the maps are a plain SSD's.
+        depth_multiplier: factor on the channels.
+        min_depth: least channels of a layer.
+        separable: depthwise separable convolutions in the layers on the backbone.
+        explicit_padding: pad by the kernel's size, not by the map's.
+        override_hyperparams: the backbone too takes `hyperparams`, not its own.
+        pad_to_multiple: height and width are padded to a multiple of this, in pixels.
+        num_layers: feature maps of a plain SSD.
+        pixel_means: None maps pixels 0..255 to -1..1; three numbers are subtracted
+            from red, green and blue.
     """
 
+    type: str
+    hyperparams: Hyperparams
+    pyramid: FpnShape | BifpnShape | None
+    depth_multiplier: float = 1.0
+    min_depth: int = 16
+    separable: bool = False
+    explicit_padding: bool = False
+    override_hyperparams: bool = False
+    pad_to_multiple: int = 1
+    num_layers: int = 6
+    pixel_means: tuple[float, float, float] | None = None
+
+    @property
+    def slim(self) -> bool:
+        """Whether the type is one of TensorFlow 1, whose networks differ a little from Keras's."""
+        return not self.type.endswith("_keras")
+
+    @property
+    def levels(self) -> range:
+        """The levels of the feature maps, finest first; level l has 2**l pixels to a cell."""
+        if self.pyramid is None:
+            return range(4, 4 + self.num_layers)
+        return range(self.pyramid.min_level, self.pyramid.max_level + 1)
+
+    def depth(self, channels: int) -> int:
+        """Channels after multiplier and limit."""
+        return max(int(channels * self.depth_multiplier), self.min_depth)
+
+
+@dataclass(frozen=True)
+class WeightSharedPredictor:
+    """The box predictor that runs the same convolutions over all feature maps.
+
+    Attributes:
+        hyperparams: of its layers.
+        convolutions: layers before the prediction.
+        filters: channels of these.
+        kernel_size: of all its convolutions, in cells.
+        separable: depthwise separable convolutions.
+        share_tower: boxes and classes have those layers in common.
+        class_bias: first value of the class logits.
+        dropout: share of the class head's inputs that training drops.
+        encodings_range: box encodings are cut off below and above.
+        sigmoid: outside training the class predictions are scores already.
+    """
+
+    hyperparams: Hyperparams
     convolutions: int
     filters: int
-    separable: bool
-    class_bias: float
+    kernel_size: int = 3
+    separable: bool = False
+    share_tower: bool = False
+    class_bias: float = 0.0
+    dropout: float = 0.0
+    encodings_range: tuple[float, float] | None = None
+    sigmoid: bool = False
+
+
+Predictor = WeightSharedPredictor
 
 
 @dataclass(frozen=True)
@@ -74,16 +139,14 @@ class Matching:
     """How anchors are given to boxes.
 
     Attributes:
-        matched: least IoU of a positive anchor.
-        unmatched: below it an anchor is negative.
-        force_match: every box gets its best anchor.
+        matcher: which anchor stands for which box.
         box_scales: factors on the encoded y, x, height, width.
+        negative_weight: weight of a background anchor in the classification loss.
     """
 
-    matched: float
-    unmatched: float
-    force_match: bool
+    matcher: Matcher
     box_scales: tuple[float, float, float, float]
+    negative_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -91,22 +154,25 @@ class Losses:
     """The losses of an SSD.
 
     Attributes:
-        focal_alpha: weight of positives; None weighs positives and negatives alike.
-        focal_gamma: exponent that plays down what is easy.
-        smooth_l1_delta: where the localization loss turns from square to line.
+        classification: of the class logits.
+        localization: of the box codes.
         classification_weight: factor on the classification loss.
         localization_weight: factor on the localization loss.
         by_matches: divide by the positive anchors of the batch.
         by_code_size: divide the localization loss by the 4 numbers of a box.
+        miner: which anchors count; None: all.
+        background_as_zeros: the class target of the background is all zeros; false:
+            1 in the first slot.
     """
 
-    focal_alpha: float | None
-    focal_gamma: float
-    smooth_l1_delta: float
-    classification_weight: float
-    localization_weight: float
-    by_matches: bool
-    by_code_size: bool
+    classification: ClassificationLoss
+    localization: LocalizationLoss
+    classification_weight: float = 1.0
+    localization_weight: float = 1.0
+    by_matches: bool = True
+    by_code_size: bool = False
+    miner: HardExampleMiner | None = None
+    background_as_zeros: bool = True
 
 
 @dataclass(frozen=True)
@@ -114,16 +180,31 @@ class SsdModel:
     """`model.ssd` of a pipeline.config.
 
     Attributes:
-        freeze_batch_norm: batch norms stand still while the rest is trained.
+        background: the classes have a slot 0 for it.
+        freeze_batch_norm: the statistics of batch norms stand still while the rest is trained.
     """
 
     num_classes: int
     resizer: Resizer
     extractor: Extractor
     predictor: Predictor
-    hyperparams: Hyperparams
-    anchors: MultiscaleAnchors
+    anchors: Anchors
     matching: Matching
     losses: Losses
     post_processing: PostProcessing
+    background: bool = True
     freeze_batch_norm: bool = False
+
+    @property
+    def class_slots(self) -> int:
+        """Class predictions of an anchor."""
+        return self.num_classes + self.background
+
+    def anchor_boxes(self) -> np.ndarray:
+        """The (N, 4) float32 anchors, ymin xmin ymax xmax in pixels of the network's input."""
+        resizer, multiple = self.resizer, self.extractor.pad_to_multiple
+        height, width = (math.ceil(side / multiple) * multiple for side in (resizer.height, resizer.width))
+        shapes = [
+            (math.ceil(height / 2**level), math.ceil(width / 2**level)) for level in self.extractor.levels
+        ]
+        return self.anchors.boxes(resizer.height, resizer.width, shapes)

@@ -15,19 +15,28 @@ from odflow.training.settings import (
     Settings,
     Training,
 )
-from odflow.training.ssd.settings import Extractor, Losses, Matching, Predictor, SsdModel
+from odflow.training.ssd.settings import (
+    Extractor,
+    FpnShape,
+    Losses,
+    Matching,
+    SsdModel,
+    WeightSharedPredictor,
+)
 
 
 @pytest.fixture(scope="session")
 def model() -> SsdModel:
+    hyperparams = Hyperparams(
+        "relu6", BatchNorm(0.9, 0.001), Initializer("truncated_normal", stddev=0.03), l2_weight=4e-5
+    )
     return SsdModel(
         num_classes=2,
         resizer=Resizer(96, 128),
-        extractor=Extractor("mobilenet_v2", 0.35, 3, 5, 16, False, None),
-        predictor=Predictor(1, 16, False, -3.0),
-        hyperparams=Hyperparams(
-            "relu6", BatchNorm(0.9, 0.001), Initializer("truncated_normal", stddev=0.03), l2_weight=4e-5
+        extractor=Extractor(
+            "ssd_mobilenet_v2_fpn_keras", hyperparams, FpnShape(3, 5, 32), depth_multiplier=0.35, min_depth=8
         ),
+        predictor=WeightSharedPredictor(hyperparams, 1, 16, class_bias=-3.0),
         anchors=MultiscaleAnchors(3, 5, 2.0, (1.0, 2.0), 2),
         matching=Matching(0.5, 0.5, True, (10.0, 10.0, 5.0, 5.0)),
         losses=Losses(0.25, 1.5, 1.0, 1.0, 1.0, True, True),
