@@ -4,39 +4,44 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from odflow.training.settings import Resizer
+from odflow.training.settings import Normalization, Resizer
+
+Means = tuple[float, float, float]
 
 
 def preprocess(
-    images: tf.Tensor, resizer: Resizer, pixel_means: tuple[float, float, float] | None
+    images: tf.Tensor, resizer: Resizer, normalization: Normalization | Means | None
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Normalise and resize images of one size.
 
-    The Object Detection API normalises first and resizes with TensorFlow's legacy
-    bilinear kernel (corners not aligned, no half-pixel centres); so does this.
+    The Object Detection API resizes with TensorFlow's legacy bilinear kernel (corners
+    not aligned, no half-pixel centres); so does this. Whether it normalises before or
+    after shows in the padding alone.
 
     Args:
         images: (N, height, width, 3), any numeric type, RGB 0 to 255.
         resizer: to which size.
-        pixel_means: None maps pixels to -1..1; three numbers are subtracted from red, green and blue.
+        normalization: None maps pixels to -1..1; three numbers are subtracted from red, green and blue.
 
     Returns:
         inputs: (N, H, W, 3) float32, the network's input size; below and to the
-            right of the picture zeros where `keep_aspect_ratio` leaves room.
+            right of the picture the padding where `keep_aspect_ratio` leaves room.
         shape: (2,) float32: height and width in pixels that the picture takes of that.
     """
-    normalised = _normalise(tf.cast(images, tf.float32), pixel_means)
-    height, width = resizer.height, resizer.width
+    normalised = _normalise(tf.cast(images, tf.float32), normalization)
     size = _picture_size(tf.shape(images)[1:3], resizer)
     resized = tf.compat.v1.image.resize(normalised, size, method="bilinear", align_corners=False)
-    padded = tf.image.pad_to_bounding_box(resized, 0, 0, height, width)
-    return tf.ensure_shape(padded, [None, height, width, 3]), tf.cast(size, tf.float32)
+    padded = _pad(resized, resizer, _padding(resizer, normalization))
+    return tf.ensure_shape(padded, [None, resizer.height, resizer.width, 3]), tf.cast(size, tf.float32)
 
 
-def _normalise(images: tf.Tensor, means: tuple[float, float, float] | None) -> tf.Tensor:
-    if means is None:
+def _normalise(images: tf.Tensor, normalization: Normalization | Means | None) -> tf.Tensor:
+    if normalization is None:
         return images * (2.0 / 255.0) - 1.0
-    return images - tf.constant(means, tf.float32)
+    if not isinstance(normalization, Normalization):
+        return images - tf.constant(normalization, tf.float32)
+    ordered = tf.reverse(images, [-1]) if normalization.bgr else images
+    return (ordered - tf.constant(normalization.means)) / tf.constant(normalization.deviations)
 
 
 def _picture_size(size: tf.Tensor, resizer: Resizer) -> tf.Tensor:
@@ -44,7 +49,23 @@ def _picture_size(size: tf.Tensor, resizer: Resizer) -> tf.Tensor:
     if resizer.min_dimension is None:
         return tf.constant([resizer.height, resizer.width], tf.int32)
     sides = tf.cast(size, tf.float32)
-    by_shorter = resizer.min_dimension / tf.reduce_min(sides)
-    by_longer = resizer.height / tf.reduce_max(sides)
-    wanted = tf.cast(tf.round(sides * tf.minimum(by_shorter, by_longer)), tf.int32)
-    return tf.clip_by_value(wanted, 1, resizer.height)
+    large = tf.round(sides * (resizer.min_dimension / tf.reduce_min(sides)))
+    small = tf.round(sides * (resizer.height / tf.reduce_max(sides)))
+    wanted = tf.where(tf.reduce_max(large) > resizer.height, small, large)
+    return tf.maximum(tf.cast(wanted, tf.int32), 1)
+
+
+def _padding(resizer: Resizer, normalization: Normalization | Means | None) -> tf.Tensor:
+    """The (3,) float32 that the room beside a picture is filled with."""
+    value = tf.constant(resizer.pad_value, tf.float32)
+    if isinstance(normalization, Normalization) and normalization.padding_too:
+        return _normalise(value, normalization)
+    return value
+
+
+def _pad(images: tf.Tensor, resizer: Resizer, value: tf.Tensor) -> tf.Tensor:
+    if resizer.min_dimension is None:
+        return images
+    # Zero where the picture is to go, so that adding what is padded with zeros fills the rest.
+    padded = tf.image.pad_to_bounding_box(images - value, 0, 0, resizer.height, resizer.width)
+    return padded + value

@@ -20,11 +20,31 @@ class Resizer:
         width: width of the network's input in pixels.
         min_dimension: for `keep_aspect_ratio`, the wanted shorter side in pixels;
             None stretches the image to height x width.
+        pad_value: of red, green and blue, where `keep_aspect_ratio` leaves room.
     """
 
     height: int
     width: int
     min_dimension: int | None = None
+    pad_value: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """How pixels from 0 to 255 become the network's numbers: (pixel - mean) / deviation.
+
+    Attributes:
+        means: of each channel, in the order in which the network sees them.
+        deviations: of each channel, likewise.
+        bgr: the network sees blue, green, red.
+        padding_too: the room beside a picture is filled before, so that `pad_value` is a
+            pixel as any other; False: what is filled in is not normalised.
+    """
+
+    means: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    deviations: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    bgr: bool = False
+    padding_too: bool = False
 
 
 @dataclass(frozen=True)

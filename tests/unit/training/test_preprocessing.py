@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from odflow.training.settings import Resizer
+from odflow.training.settings import Normalization, Resizer
 
 tf = pytest.importorskip("tensorflow")
 
@@ -59,3 +61,43 @@ def test_channel_means_are_subtracted_for_resnets():
     means = (123.68, 116.779, 103.939)
     inputs, _ = preprocess(tf.zeros([1, 96, 128, 3], tf.uint8), Resizer(96, 128), means)
     np.testing.assert_allclose(inputs[0, 0, 0], [-123.68, -116.779, -103.939], rtol=1e-6)
+
+
+def test_deviations_and_the_order_of_channels_are_those_of_the_normalization():
+    from odflow.training.preprocessing import preprocess
+
+    image = np.random.default_rng(2).integers(0, 256, (40, 60, 3)).astype(np.uint8)
+    how = Normalization((10.0, 20.0, 30.0), (2.0, 3.0, 4.0), bgr=True)
+    inputs, _ = preprocess(tf.constant(image[None]), Resizer(32, 48), how)
+    expected = (legacy_bilinear(image[..., ::-1].astype(float), 32, 48) - [10, 20, 30]) / [2, 3, 4]
+    np.testing.assert_allclose(inputs[0], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("too", "expected"), [(False, [7, 8, 9]), (True, [(7 - 1) / 2, 8 / 4, (9 - 3) / 5])])
+def test_the_room_beside_a_picture_is_filled_before_or_after_the_normalization(too, expected):
+    from odflow.training.preprocessing import preprocess
+
+    how = Normalization((1.0, 0.0, 3.0), (2.0, 4.0, 5.0), padding_too=too)
+    kept = Resizer(128, 128, 64, (7.0, 8.0, 9.0))
+    inputs, shape = preprocess(tf.zeros([1, 100, 200, 3], tf.uint8), kept, how)
+    assert shape.numpy().tolist() == [64, 128]
+    np.testing.assert_allclose(
+        inputs[0, 64:].numpy().reshape(-1, 3), np.tile(expected, (64 * 128, 1)), rtol=1e-5
+    )
+    np.testing.assert_allclose(inputs[0, :64, :, 0], -0.5, rtol=1e-5)
+
+
+@given(st.integers(1, 700), st.integers(1, 700), st.integers(1, 128), st.integers(128, 300))
+@settings(max_examples=60, deadline=None)
+def test_keep_aspect_ratio_sizes_are_the_apis(height, width, least, most):
+    from odflow.training.preprocessing import _picture_size
+
+    large, small = (
+        np.float32(least) / np.float32(min(height, width)),
+        np.float32(most) / np.float32(max(height, width)),
+    )
+    wanted = np.round(np.float32([height, width]) * large)
+    if wanted.max() > most:
+        wanted = np.round(np.float32([height, width]) * small)
+    found = _picture_size(tf.constant([height, width]), Resizer(most, most, least))
+    assert found.numpy().tolist() == np.maximum(wanted, 1).astype(int).tolist()
