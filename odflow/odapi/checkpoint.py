@@ -9,6 +9,7 @@ instead, as the API expects of `fine_tune_checkpoint_type: "classification"`.
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 CLASSIFIER = "feature_extractor/"
 """Where the API looks for the backbone in a checkpoint that holds nothing else."""
+
+BACKBONE = "model/_feature_extractor/classification_backbone/"
+"""Where a single-shot detector of the API has it."""
 
 NOT_WEIGHTS = frozenset({"save_counter", "step", "global_step", "optimizer"})
 """What the training loops of the API and of Model Garden keep beside the weights."""
@@ -57,8 +61,14 @@ class Weights(Mapping[str, "NDArray[Any]"]):
     alias: Callable[[str], str | None] = lambda path: None
 
     def locate(self, name: str) -> str | None:
-        """The canonical name of a variable, given it or another path; None if there is none."""
-        return name if name in self.shapes else self.alias(name)
+        """The canonical name of a variable, given it or another path; None if there is none.
+
+        A detector's checkpoint answers for the classifier inside it too.
+        """
+        if name in self.shapes:
+            return name
+        inside = name.replace(CLASSIFIER, BACKBONE, 1) if name.startswith(CLASSIFIER) else ""
+        return inside if inside in self.shapes else self.alias(name)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """The array.
@@ -67,19 +77,16 @@ class Weights(Mapping[str, "NDArray[Any]"]):
             KeyError: there is none of this name.
             InputError: the file is damaged.
         """
-        return self.read(name if name in self.shapes else self._known(name))
+        located = self.locate(name)
+        if located is None:
+            raise KeyError(name)
+        return self.read(located)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.shapes)
 
     def __len__(self) -> int:
         return len(self.shapes)
-
-    def _known(self, name: str) -> str:
-        located = self.alias(name)
-        if located is None:
-            raise KeyError(name)
-        return located
 
 
 def weights_of(arrays: Mapping[str, NDArray[Any]], source: str, kind: str) -> Weights:
@@ -115,9 +122,10 @@ def read_checkpoint(path: Path) -> Weights:
         if name.endswith(VALUE) and "/.OPTIMIZER_SLOT/" not in name and name.split("/")[0] not in NOT_WEIGHTS
     }
     walk = _object_graph(bytes(stored[OBJECT_GRAPH].item()), names)
-    if any(re.match(r"layer(_with_weights)?-\d+/", name) for name in names):
-        names = {CLASSIFIER + name: stored_name for name, stored_name in names.items()}
-        return stored.weights("Keras", names, lambda path: _after(walk(path.removeprefix(CLASSIFIER))))
+    for root in ("", "model/"):
+        if any(re.match(f"{root}layer(_with_weights)?-", name) for name in names):
+            inside = {CLASSIFIER + name.removeprefix(root): name for name in names}
+            return stored.weights("Keras", {name: names[inside[name]] for name in inside}, lambda path: None)
     garden = model_garden_names.backbone(names)
     if garden:
         return stored.weights("Model Garden", names, lambda path: garden.get(path) or walk(path))
@@ -141,12 +149,37 @@ def find_checkpoint(path: Path) -> str:
         newest = _newest(folder) if folder.is_dir() else None
         if newest:
             return str(newest)
-    prefix = re.sub(r"\.(index|data-\d+-of-\d+)$", "", str(path))
+    prefix = _prefix(path)
     if Path(f"{prefix}.index").is_file():
         return prefix
     raise InputError(
         f"{path}: holds no checkpoint; wanted: a prefix such as ckpt-300, or a folder with ckpt-300.index."
     )
+
+
+def checkpoint_files(path: Path) -> list[Path]:
+    """The files of a checkpoint, or of all checkpoints in a folder.
+
+    Args:
+        path: see `find_checkpoint`.
+
+    Returns:
+        Those that are there, sorted.
+    """
+    if path.is_dir():
+        return sorted(one for one in path.rglob("*") if one.is_file())
+    prefix = Path(_prefix(path))
+    return sorted(prefix.parent.glob(f"{glob.escape(prefix.name)}.*"))
+
+
+def existing_path(path: Path) -> Path:
+    """What is there of a checkpoint: its `.index` file where a prefix (``ckpt-300``) was given."""
+    index = Path(f"{path}.index")
+    return index if not path.exists() and index.is_file() else path
+
+
+def _prefix(path: Path) -> str:
+    return re.sub(r"\.(index|data-\d+-of-\d+)$", "", str(path))
 
 
 def _newest(folder: Path) -> Path | None:
@@ -210,16 +243,14 @@ class _Stored:
 
 
 def _tf1(stored: _Stored) -> Weights:
+    """The two halves of a Faster R-CNN's extractor count as the classifier that they were cut from."""
     from odflow.odapi import tf1_names
 
     weights = [name for name in stored.shapes if not TF1_NOT_WEIGHTS.search(name)]
-    canonical = tf1_names.canonical_names(weights)
-    names = {canonical.get(name, name): name for name in weights}
+    scoped = {re.sub("^(First|Second)Stage(?=FeatureExtractor/)", "", name): name for name in weights}
+    canonical = tf1_names.canonical_names(scoped)
+    names = {canonical.get(name, name): stored_name for name, stored_name in scoped.items()}
     return stored.weights("TF1", names, lambda path: None)
-
-
-def _after(name: str | None) -> str | None:
-    return None if name is None else CLASSIFIER + name
 
 
 def _object_graph(serialized: bytes, names: Mapping[str, str]) -> Callable[[str], str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras
 
 from odflow.errors import InputError
+from odflow.odapi import tf1_names
 from odflow.odapi.checkpoint import CLASSIFIER, Weights, read_checkpoint
 from odflow.odapi.signature import looks_like
 
@@ -76,8 +77,8 @@ class Report:
         return said + (f", {len(self.unused)} of the checkpoint unused" if self.unused else "")
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, for a file."""
-        return asdict(self)
+        """All of it, for a file; the source by its name alone, which is the same on every machine."""
+        return {**asdict(self), "source": Path(self.source).name}
 
 
 def variables_by_name(network: tf_keras.Model) -> dict[str, tf.Variable]:
@@ -147,13 +148,10 @@ def fill(
 
 def _sources(wanted: Mapping[str, Any], weights: Weights, prefixes: tuple[str, ...]) -> dict[str, str]:
     """The checkpoint's name for each variable that it has."""
-    found = {}
     classifier = _classifier_names(wanted, prefixes)
-    for name in wanted:
-        source = weights.locate(name) or weights.locate(classifier[name])
-        if source:
-            found[name] = source
-    return found
+    shifted = {ours: theirs for theirs, ours in tf1_names.aligned(weights, wanted).items()}
+    found = {name: weights.locate(name) or weights.locate(classifier[name]) for name in wanted}
+    return {name: source for name in wanted if (source := found[name] or shifted.get(name))}
 
 
 def _classifier_names(wanted: Mapping[str, Any], prefixes: tuple[str, ...]) -> dict[str, str]:
@@ -222,9 +220,19 @@ def _check_backbone(
     raise InputError(
         f"{weights.source}: fits {loaded} of the backbone's {len(backbone)} variables, wanted: 90 percent. "
         f"It looks like {looks_like(weights.shapes)}; the config asks for {wanted}. "
-        f"Misfits: {shown}{' ...' if len(misfits) > SHOWN else ''}. "
-        f"Give a checkpoint of this architecture, or set allow_partial: true."
+        f"Misfits: {shown}{_more(misfits)}. "
+        f"{_remedy(report.kind, weights)}"
     )
+
+
+def _more(misfits: Sequence[str]) -> str:
+    return f" and {len(misfits) - SHOWN} more" if len(misfits) > SHOWN else ""
+
+
+def _remedy(kind: str, weights: Weights) -> str:
+    if kind != "classification" and all(name.startswith(CLASSIFIER) for name in weights):
+        return 'It holds a classifier alone: set train_config.fine_tune_checkpoint_type: "classification".'
+    return "Give a checkpoint of this architecture, or set allow_partial: true."
 
 
 def load_weights(network: tf_keras.Model, path: Path) -> None:

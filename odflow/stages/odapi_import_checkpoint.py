@@ -1,0 +1,91 @@
+"""Bring a checkpoint of the Object Detection API into the form that the stage train writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+
+from odflow.errors import ConfigError, InputError
+from odflow.graph import InputFile, InputPath, Job, OutputFolder, Stage, output
+
+
+class ImportCheckpoint(Stage):
+    """Take a checkpoint of the Object Detection API over, with an account of every variable.
+
+    The result is what train writes: export, train and evaluate go on from it.
+    """
+
+    version: ClassVar[int] = 1
+    packages: ClassVar[tuple[str, ...]] = ("tensorflow", "tf-models-official")
+
+    pipeline_config: InputFile = Field(description="the pipeline.config of the checkpoint's detector")
+    checkpoint: InputPath = Field(
+        description="a folder of checkpoints, an exported folder, a checkpoint's prefix (ckpt-0, model.ckpt) "
+        "or one of its files; of the API under TensorFlow 1 or 2, of odflow or of Model Garden"
+    )
+    label_map: InputFile | None = Field(
+        None, description="the detector's classes (.pbtxt); the one beside the checkpoint if left out"
+    )
+    allow_partial: bool = Field(
+        False, description="go on when less than 90 percent of the backbone's variables fit"
+    )
+
+    trained: OutputFolder = output("trained", "checkpoint/, pipeline.config, label_map.pbtxt, import.json")
+
+    @field_validator("checkpoint")
+    @classmethod
+    def _existing(cls, path: Path) -> Path:
+        from odflow.odapi.checkpoint import existing_path
+
+        return existing_path(path)
+
+    def also_reads(self) -> Iterable[Path]:
+        """All files of the checkpoint, and the label map beside it."""
+        from odflow.odapi.checkpoint import checkpoint_files
+
+        return [*checkpoint_files(self.checkpoint), *filter(Path.is_file, [self._label_map()])]
+
+    def run(self, job: Job) -> None:
+        """Build the config's network, fill it, save it with what explains it."""
+        import json
+
+        from odflow.formats.label_map import read_label_map
+        from odflow.odapi.pipeline_config import pipeline_config_text, read_pipeline_config
+        from odflow.training.translation import translate
+
+        config = read_pipeline_config(self.pipeline_config)
+        settings, _ = translate(config, str(self.pipeline_config))
+        label_map = self._label_map()
+        if not label_map.is_file():
+            raise InputError(f"{label_map} does not exist; give label_map, the detector's classes.")
+        last = max(read_label_map(label_map).names, default=0)
+        if last > settings.model.num_classes:
+            raise ConfigError(
+                f"{self.pipeline_config}: num_classes is {settings.model.num_classes}, the ids of "
+                f"{label_map} go up to {last}. Give the label map that the checkpoint was trained with."
+            )
+        from odflow.odapi.checkpoint import read_checkpoint
+        from odflow.training.architecture import architecture
+        from odflow.training.checkpoints import fill, save_weights
+
+        weights = read_checkpoint(self.checkpoint)
+        kind = architecture(settings)
+        network = kind.build()
+        report = fill(network, weights, kind.parts, "full", allow_partial=self.allow_partial)
+        self.trained.mkdir()
+        save_weights(network, self.trained / "checkpoint", 0)
+        (self.trained / "import.json").write_text(json.dumps(report.to_json(), indent=2) + "\n", "utf-8")
+        (self.trained / "pipeline.config").write_text(pipeline_config_text(config), "utf-8")
+        (self.trained / "label_map.pbtxt").write_bytes(label_map.read_bytes())
+        for name, reason in report.left.items():
+            job.log.warning("%s: %s", name, reason)
+        job.say(report.summary())
+
+    def _label_map(self) -> Path:
+        """The one given, or the one in the folder of the checkpoint or around it."""
+        folder = self.checkpoint if self.checkpoint.is_dir() else self.checkpoint.parent
+        beside = folder.parent if folder.name == "checkpoint" else folder
+        return self.label_map or beside / "label_map.pbtxt"
