@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from odflow.training.settings import Normalization, Resizer
-
-Means = tuple[float, float, float]
+from odflow.training.settings import Normalization, Pixels, Resizer
 
 
-def preprocess(
-    images: tf.Tensor, resizer: Resizer, normalization: Normalization | Means | None
-) -> tuple[tf.Tensor, tf.Tensor]:
+def preprocess(images: tf.Tensor, resizer: Resizer, normalization: Pixels) -> tuple[tf.Tensor, tf.Tensor]:
     """Normalise and resize images of one size.
 
     The Object Detection API resizes with TensorFlow's legacy bilinear kernel (corners
@@ -21,7 +17,7 @@ def preprocess(
     Args:
         images: (N, height, width, 3), any numeric type, RGB 0 to 255.
         resizer: to which size.
-        normalization: None maps pixels to -1..1; three numbers are subtracted from red, green and blue.
+        normalization: how pixels become numbers.
 
     Returns:
         inputs: (N, H, W, 3) float32, the network's input size; below and to the
@@ -35,7 +31,7 @@ def preprocess(
     return tf.ensure_shape(padded, [None, resizer.height, resizer.width, 3]), tf.cast(size, tf.float32)
 
 
-def _normalise(images: tf.Tensor, normalization: Normalization | Means | None) -> tf.Tensor:
+def _normalise(images: tf.Tensor, normalization: Pixels) -> tf.Tensor:
     if normalization is None:
         return images * (2.0 / 255.0) - 1.0
     if not isinstance(normalization, Normalization):
@@ -55,7 +51,7 @@ def _picture_size(size: tf.Tensor, resizer: Resizer) -> tf.Tensor:
     return tf.maximum(tf.cast(wanted, tf.int32), 1)
 
 
-def _padding(resizer: Resizer, normalization: Normalization | Means | None) -> tf.Tensor:
+def _padding(resizer: Resizer, normalization: Pixels) -> tf.Tensor:
     """The (3,) float32 that the room beside a picture is filled with."""
     value = tf.constant(resizer.pad_value, tf.float32)
     if isinstance(normalization, Normalization) and normalization.padding_too:

@@ -6,9 +6,9 @@ read nothing else. What one architecture alone has is in its folder.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ class Normalization:
     deviations: tuple[float, float, float] = (1.0, 1.0, 1.0)
     bgr: bool = False
     padding_too: bool = False
+
+
+Pixels = Normalization | tuple[float, float, float] | None
+"""None maps pixels to -1..1; three numbers are subtracted from red, green and blue."""
 
 
 @dataclass(frozen=True)
@@ -271,8 +275,35 @@ class Augmentation:
     """One random change of a training image: its name in the API and its parameters."""
 
     kind: str
-    parameters: dict[str, float | bool] = field(default_factory=dict)
-    operations: Sequence[dict[str, float | bool]] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How the records are read.
+
+    Attributes:
+        shuffle: false keeps the order of the files and of the records.
+        shuffle_buffer: examples that wait to be drawn.
+        files_at_once: files that are read in turn.
+        block_length: records taken from one file before the next.
+        sample_1_of_n: every n-th example only.
+        max_boxes: objects of an image beyond this many are left out.
+        masks: how masks are kept: `png` or `numerical`; empty: they are not read.
+        keypoints: of each object; 0: they are not read.
+        class_ids: class text to id. Where an example has texts, they decide, not its
+            labels, and objects of other classes are left out; empty: labels decide.
+    """
+
+    shuffle: bool = True
+    shuffle_buffer: int = 2048
+    files_at_once: int = 64
+    block_length: int = 32
+    sample_1_of_n: int = 1
+    max_boxes: int = 100
+    masks: str = ""
+    keypoints: int = 0
+    class_ids: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

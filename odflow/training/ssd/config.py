@@ -5,6 +5,7 @@ from __future__ import annotations
 from odflow.odapi.section import Section
 from odflow.ops.anchors import Anchors, MultiscaleAnchors
 from odflow.training.hyperparams_config import hyperparams
+from odflow.training.resizer_config import read_resizer
 from odflow.training.settings import PostProcessing, Resizer
 from odflow.training.ssd.extractor_types import EXTRACTOR_TYPES
 from odflow.training.ssd.losses_config import read_losses, read_matching
@@ -12,12 +13,13 @@ from odflow.training.ssd.settings import (
     BifpnShape,
     Extractor,
     FpnShape,
-    Losses,
-    Matching,
     Predictor,
     SsdModel,
     WeightSharedPredictor,
 )
+
+COMBINE_METHODS = ("fast_attention", "attention", "weighted_sum", "sum")
+"""How a node of a BiFPN may add its inputs."""
 
 
 def read_ssd(ssd: Section) -> SsdModel:
@@ -37,9 +39,11 @@ def read_ssd(ssd: Section) -> SsdModel:
     if ssd.has("mask_head_config"):
         ssd.unsupported("mask_head_config", "boxes only")
     extractor = _extractor(ssd.section("feature_extractor"))
+    resizer = read_resizer(ssd.section("image_resizer"))
+    _check_size(ssd, resizer, extractor)
     return SsdModel(
         num_classes=ssd.positive("num_classes"),
-        resizer=_resizer(ssd.section("image_resizer")),
+        resizer=resizer,
         extractor=extractor,
         predictor=_predictor(ssd.section("box_predictor")),
         anchors=_anchors(ssd.section("anchor_generator"), extractor),
@@ -51,28 +55,6 @@ def read_ssd(ssd: Section) -> SsdModel:
     )
 
 
-def _resizer(section: Section) -> Resizer:
-    kind = section.choice("image_resizer_oneof")
-    if kind not in ("fixed_shape_resizer", "keep_aspect_ratio_resizer"):
-        raise section.refuse_choice(
-            "image_resizer_oneof", kind, ["fixed_shape_resizer", "keep_aspect_ratio_resizer"]
-        )
-    resizer = section.section(kind)
-    if resizer.message.convert_to_grayscale:
-        raise resizer.refuse("convert_to_grayscale", "true", "false, odflow's detectors see colour")
-    resizer.honour("convert_to_grayscale")
-    if resizer["resize_method"] != 0:
-        raise resizer.refuse("resize_method", "not BILINEAR", "BILINEAR")
-    if kind == "fixed_shape_resizer":
-        return Resizer(resizer.positive("height"), resizer.positive("width"))
-    side = resizer.positive("max_dimension")
-    if any(resizer.message.per_channel_pad_value):
-        resizer.approximate("per_channel_pad_value", "padded with 0 after normalisation")
-    if not resizer["pad_to_max_dimension"]:
-        resizer.approximate("max_dimension", "every image is padded to a square of this side")
-    return Resizer(side, side, min_dimension=resizer.positive("min_dimension"))
-
-
 def _extractor(section: Section) -> Extractor:
     name = section["type"]
     if name not in EXTRACTOR_TYPES:
@@ -80,6 +62,8 @@ def _extractor(section: Section) -> Extractor:
     kind = EXTRACTOR_TYPES[name]
     if section["replace_preprocessor_with_placeholder"]:
         raise section.refuse("replace_preprocessor_with_placeholder", "true", "false")
+    if not kind.scalable and section["depth_multiplier"] != 1.0:
+        raise section.refuse("depth_multiplier", section["depth_multiplier"], f"1.0 with {name}")
     plain = {field: section[field] for field in ("use_depthwise", "use_explicit_padding")}
     if kind.plain_only:
         for field in plain:
@@ -111,9 +95,22 @@ def _pyramid(section: Section, kind: str) -> FpnShape | BifpnShape | None:
         raise shape.refuse("min_level", low, f"2 to {min(high, 5)}")
     if kind == "fpn":
         return FpnShape(low, high, shape.positive("additional_layer_depth"))
-    return BifpnShape(
-        low, high, shape.positive("num_iterations"), shape.positive("num_filters"), shape["combine_method"]
-    )
+    return _bifpn(shape, low, high)
+
+
+def _check_size(ssd: Section, resizer: Resizer, extractor: Extractor) -> None:
+    """A BiFPN adds maps that are halved and doubled, so that every level must halve without rest."""
+    step = 2 ** extractor.levels[-1]
+    if isinstance(extractor.pyramid, BifpnShape) and (resizer.height % step or resizer.width % step):
+        size = f"{resizer.height}x{resizer.width}"
+        raise ssd.refuse("image_resizer", size, f"multiples of {step}, as bifpn.max_level asks")
+
+
+def _bifpn(shape: Section, low: int, high: int) -> BifpnShape:
+    method = shape["combine_method"]
+    if method not in COMBINE_METHODS:
+        raise shape.refuse_choice("combine_method", method, COMBINE_METHODS)
+    return BifpnShape(low, high, shape.positive("num_iterations"), shape.positive("num_filters"), method)
 
 
 def _anchors(section: Section, extractor: Extractor) -> Anchors:

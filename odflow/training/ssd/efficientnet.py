@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import tensorflow as tf
 import tf_keras
@@ -10,7 +11,7 @@ from official.legacy.image_classification.efficientnet.efficientnet_model import
 
 from odflow.training.convolutions import Convolutions
 from odflow.training.ssd.bifpn import Bifpn
-from odflow.training.ssd.settings import BifpnShape
+from odflow.training.ssd.settings import BifpnShape, Extractor
 
 LEVELS = {
     1: "stack_0/block_0/project_bn",
@@ -21,6 +22,13 @@ LEVELS = {
 }
 """The layer that gives each level. As in the API these are EfficientNet-B0's for all
 sizes, though the deeper ones have more blocks in these stacks."""
+
+
+def bifpn_extractor(settings: Extractor, layers: Convolutions) -> EfficientNetBifpn:
+    """`ssd_efficientnet-b0_bifpn_keras` to `-b7_`: EfficientDet's."""
+    assert isinstance(settings.pyramid, BifpnShape)
+    shape = replace(settings.pyramid, filters=max(settings.pyramid.filters, settings.min_depth))
+    return EfficientNetBifpn(settings.type.split("_")[1], shape, layers)
 
 
 class EfficientNetBifpn(tf_keras.Model):

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from odflow.training.settings import Normalization, Pixels
+
 VGG_MEANS = (123.68, 116.779, 103.939)
 """What the ResNets subtract from red, green and blue."""
+
+IMAGENET = Normalization(
+    means=(0.485 * 255.0, 0.456 * 255.0, 0.406 * 255.0),
+    deviations=(0.229 * 255.0, 0.224 * 255.0, 0.225 * 255.0),
+)
+"""ImageNet's mean and deviation of red, green and blue, which the EfficientNets take out."""
 
 
 @dataclass(frozen=True)
@@ -15,16 +23,19 @@ class ExtractorType:
     Attributes:
         pyramid: `fpn` or `bifpn`, the message with its levels; empty for a plain SSD's maps.
         pixel_means: see `Extractor`.
+        scalable: it has a depth multiplier.
         plain_only: it has neither depthwise layers nor explicit padding, and ignores both, as the API's.
     """
 
     pyramid: str
-    pixel_means: tuple[float, float, float] | None = None
+    pixel_means: Pixels = None
     plain_only: bool = False
+    scalable: bool = True
 
 
 MOBILENET_FPN = ExtractorType("fpn")
 RESNET_FPN = ExtractorType("fpn", VGG_MEANS, plain_only=True)
+EFFICIENTNET_BIFPN = ExtractorType("bifpn", IMAGENET, plain_only=True, scalable=False)
 
 EXTRACTOR_TYPES: dict[str, ExtractorType] = {
     "ssd_mobilenet_v2_fpn": MOBILENET_FPN,
@@ -35,5 +46,6 @@ EXTRACTOR_TYPES: dict[str, ExtractorType] = {
     "ssd_resnet101_v1_fpn_keras": RESNET_FPN,
     "ssd_resnet152_v1_fpn": RESNET_FPN,
     "ssd_resnet152_v1_fpn_keras": RESNET_FPN,
+    **{f"ssd_efficientnet-b{size}_bifpn_keras": EFFICIENTNET_BIFPN for size in range(8)},
 }
 """`feature_extractor.type` to what it is; `extractors.EXTRACTORS` builds each."""

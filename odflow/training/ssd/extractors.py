@@ -8,7 +8,7 @@ from typing import Any
 import tf_keras
 
 from odflow.training.convolutions import Convolutions
-from odflow.training.ssd import mobilenet_v2, resnet_fpn
+from odflow.training.ssd import efficientnet, mobilenet_v2, resnet_fpn
 from odflow.training.ssd.settings import Extractor, WeightSharedPredictor
 from odflow.training.ssd.weight_shared_predictor import weight_shared_predictor
 
@@ -20,6 +20,7 @@ EXTRACTORS: dict[str, Callable[[Extractor, Convolutions], tf_keras.layers.Layer]
         for depth in (50, 101, 152)
         for suffix in ("", "_keras")
     },
+    **{f"ssd_efficientnet-b{size}_bifpn_keras": efficientnet.bifpn_extractor for size in range(8)},
 }
 """`Extractor.type` to what makes the layer, from images (N, H, W, 3) to a list of maps, finest first."""
 

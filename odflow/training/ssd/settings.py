@@ -14,6 +14,7 @@ from odflow.training.settings import (
     Hyperparams,
     LocalizationLoss,
     Matcher,
+    Pixels,
     PostProcessing,
     Resizer,
 )
@@ -69,8 +70,7 @@ class Extractor:
         override_hyperparams: the backbone too takes `hyperparams`, not its own.
         pad_to_multiple: height and width are padded to a multiple of this, in pixels.
         num_layers: feature maps of a plain SSD.
-        pixel_means: None maps pixels 0..255 to -1..1; three numbers are subtracted
-            from red, green and blue.
+        pixel_means: how pixels become the network's numbers.
     """
 
     type: str
@@ -83,7 +83,7 @@ class Extractor:
     override_hyperparams: bool = False
     pad_to_multiple: int = 1
     num_layers: int = 6
-    pixel_means: tuple[float, float, float] | None = None
+    pixel_means: Pixels = None
 
     @property
     def slim(self) -> bool:
