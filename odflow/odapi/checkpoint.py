@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,10 +65,11 @@ class Weights(Mapping[str, "NDArray[Any]"]):
 
         A detector's checkpoint answers for the classifier inside it too.
         """
-        if name in self.shapes:
-            return name
-        inside = name.replace(CLASSIFIER, BACKBONE, 1) if name.startswith(CLASSIFIER) else ""
-        return inside if inside in self.shapes else self.alias(name)
+        paths = [name]
+        if name.startswith(CLASSIFIER):
+            paths.append(name.replace(CLASSIFIER, BACKBONE, 1))
+        found = (path if path in self.shapes else self.alias(path) for path in paths)
+        return next(filter(None, found), None)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """The array.
@@ -122,14 +123,8 @@ def read_checkpoint(path: Path) -> Weights:
         if name.endswith(VALUE) and "/.OPTIMIZER_SLOT/" not in name and name.split("/")[0] not in NOT_WEIGHTS
     }
     walk = _object_graph(bytes(stored[OBJECT_GRAPH].item()), names)
-    for root in ("", "model/"):
-        if any(re.match(f"{root}layer(_with_weights)?-", name) for name in names):
-            inside = {CLASSIFIER + name.removeprefix(root): name for name in names}
-            return stored.weights("Keras", {name: names[inside[name]] for name in inside}, lambda path: None)
-    garden = model_garden_names.backbone(names)
-    if garden:
-        return stored.weights("Model Garden", names, lambda path: garden.get(path) or walk(path))
-    return stored.weights(_writer(path), names, walk)
+    kind, classifier = _classifier(names)
+    return stored.weights(kind or _writer(path), names, lambda path: classifier.get(path) or walk(path))
 
 
 def find_checkpoint(path: Path) -> str:
@@ -198,6 +193,15 @@ def _newest(folder: Path) -> Path | None:
 def _number(stem: str) -> int:
     digits = stem.rpartition("-")[2]
     return int(digits) if digits.isdigit() else -1
+
+
+def _classifier(names: Collection[str]) -> tuple[str, dict[str, str]]:
+    """Who else may have written names, and what the API calls those of the classifier among them."""
+    for root in ("", "model/"):
+        if any(re.match(f"{root}layer(_with_weights)?-", name) for name in names):
+            return "Keras", {CLASSIFIER + name.removeprefix(root): name for name in names}
+    garden = model_garden_names.backbone(names)
+    return ("Model Garden", garden) if garden else ("", {})
 
 
 def _writer(path: Path) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import collections
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from odflow.odapi.signature import looks_like
 LEAST = 0.9
 """Share of the backbone's variables that must be loaded."""
 
+LAYER = re.compile(r"^layer_with_weights-(\d+)/")
+
 SHOWN = 3
 """Misfits that an error names."""
 
@@ -29,8 +33,8 @@ class Parts:
 
     Attributes:
         backbone: what `fine_tune_checkpoint_type: "classification"` fills. Where the
-            API cut a classifier into several models, in their order: a classifier's
-            layers count on from one to the next.
+            API cut a classifier into several models, in their order: the numbers of a
+            classifier's layers count on from one to the next where they start again.
         features: what `"detection"` fills.
         class_layers: the last layers of what depends on the number of classes.
     """
@@ -156,18 +160,20 @@ def _sources(wanted: Mapping[str, Any], weights: Weights, prefixes: tuple[str, .
 
 def _classifier_names(wanted: Mapping[str, Any], prefixes: tuple[str, ...]) -> dict[str, str]:
     """What each variable is called in a checkpoint of a classifier alone."""
-    names, first = {}, 0
+    names: dict[str, str] = {}
+    taken: set[int] = set()
     for prefix in prefixes:
-        highest = -1
-        for name in (name for name in wanted if name.startswith(prefix)):
-            layer, _, rest = name.removeprefix(prefix).partition("/")
-            stem, dash, number = layer.partition("layer_with_weights-")
-            if dash and not stem:
-                highest = max(highest, int(number))
-                layer = f"layer_with_weights-{first + int(number)}"
-            names[name] = f"{CLASSIFIER}{layer}/{rest}"
-        first += highest + 1
+        inside = {name: name.removeprefix(prefix) for name in wanted if name.startswith(prefix)}
+        numbers = {int(layer[1]) for layer in map(LAYER.match, inside.values()) if layer}
+        first = max(taken) + 1 if taken & numbers else 0
+        taken |= {first + number for number in numbers}
+        for name, rest in inside.items():
+            names[name] = CLASSIFIER + LAYER.sub(partial(_counted_from, first), rest)
     return names
+
+
+def _counted_from(first: int, layer: re.Match[str]) -> str:
+    return f"layer_with_weights-{first + int(layer[1])}/"
 
 
 def _misfits(
@@ -211,6 +217,7 @@ def _check_backbone(
     report: Report, variables: Mapping[str, tf.Variable], weights: Weights, parts: Parts
 ) -> None:
     backbone = [name for name in variables if name.startswith(parts.backbone)]
+    assert backbone, f"no variable of the network is in {parts.backbone}"
     loaded = len(set(report.loaded).intersection(backbone))
     if loaded >= LEAST * len(backbone):
         return
@@ -230,7 +237,8 @@ def _more(misfits: Sequence[str]) -> str:
 
 
 def _remedy(kind: str, weights: Weights) -> str:
-    if kind != "classification" and all(name.startswith(CLASSIFIER) for name in weights):
+    alone = weights.kind == "Keras" or all(name.startswith(CLASSIFIER) for name in weights)
+    if kind != "classification" and alone:
         return 'It holds a classifier alone: set train_config.fine_tune_checkpoint_type: "classification".'
     return "Give a checkpoint of this architecture, or set allow_partial: true."
 

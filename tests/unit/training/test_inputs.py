@@ -131,32 +131,6 @@ def test_a_class_id_beyond_the_config_ends_the_training_with_the_reason(settings
 
 
 @pytest.mark.slow
-def test_weights_are_loaded_part_by_part_and_misfits_are_told(trained, settings, tmp_path):
-    import dataclasses
-
-    from odflow.training.checkpoints import load_weights
-    from odflow.training.ssd.network import build_network
-
-    folders, _, _ = trained
-    network = build_network(settings.model)
-    before = network.head.get_weights()
-    load_weights(network, folders.weights, "detection")
-    assert all((a == b).all() for a, b in zip(before, network.head.get_weights(), strict=True))
-    load_weights(network, folders.weights.parent, "full")
-    assert not all((a == b).all() for a, b in zip(before, network.head.get_weights(), strict=True))
-
-    more = build_network(dataclasses.replace(settings.model, num_classes=7))
-    with pytest.raises(InputError, match=r"does not fit the model of the config.*detection"):
-        load_weights(more, folders.weights, "full")
-    load_weights(more, folders.weights, "detection")
-    with pytest.raises(InputError, match="holds no checkpoint"):
-        load_weights(more, tmp_path, "full")
-    tf.train.Checkpoint(other=tf.Variable(1.0)).write(str(tmp_path / "ckpt-1"))
-    with pytest.raises(InputError, match="holds no backbone"):
-        load_weights(more, tmp_path, "classification")
-
-
-@pytest.mark.slow
 def test_the_frozen_graph_and_the_checkpoint_agree(trained, settings, tmp_path):
     from odflow.training.architecture import architecture
     from odflow.training.checkpoints import load_weights
@@ -186,26 +160,3 @@ def test_the_frozen_graph_and_the_checkpoint_agree(trained, settings, tmp_path):
         assert found[0].shape == (size[0], 30, 4)
         assert (found[3] <= 30).all()
         assert set(np.unique(found[2])) <= {0.0, 1.0, 2.0}
-
-
-@pytest.mark.slow
-def test_a_checkpoint_of_model_gardens_own_retinanet_fills_the_network(settings, tmp_path):
-    from official.vision.modeling import factory
-
-    from odflow.training.checkpoints import load_weights
-    from odflow.training.ssd.network import build_network, retinanet_config
-
-    tf_keras = pytest.importorskip("tf_keras")
-    garden = factory.build_retinanet(
-        tf_keras.layers.InputSpec(shape=[None, 96, 128, 3]),
-        retinanet_config(settings.model),
-        num_anchors_per_location=settings.model.anchors.per_location,
-    )
-    tf.train.Checkpoint(model=garden, **garden.checkpoint_items).write(str(tmp_path / "ckpt-1"))
-    network = build_network(settings.model)
-    load_weights(network, tmp_path / "ckpt-1", "full")
-    image = tf.random.stateless_uniform([1, 96, 128, 3], [1, 2], -1, 1)
-    expected = garden.decoder(garden.backbone(image, training=False), training=False)
-    found = network.decoder(network.backbone(image, training=False), training=False)
-    for level, features in found.items():
-        np.testing.assert_allclose(features, expected[level], atol=1e-5)
