@@ -33,6 +33,47 @@ def convert_scores(logits: tf.Tensor, post: PostProcessing) -> tf.Tensor:
 CONVERTERS = {"identity": tf.identity, "sigmoid": tf.sigmoid, "softmax": tf.nn.softmax}
 
 
+class AnchorPredictions(NamedTuple):
+    """What a network says of each of its anchors.
+
+    Attributes:
+        encodings: (N, A, 4) float32, as the Faster R-CNN box coder has them.
+        scores: (N, A, classes, or one more: the background first) float32.
+        anchors: (A, 4) float32, ymin xmin ymax xmax of the network's input.
+        box_scales: the coder's factors on y, x, height, width.
+    """
+
+    encodings: tf.Tensor
+    scores: tf.Tensor
+    anchors: tf.Tensor
+    box_scales: tuple[float, float, float, float]
+
+
+def detections(
+    boxes_yxyx: tf.Tensor, scores: tf.Tensor, num_classes: int, post: PostProcessing, window: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """All that the API exports of a detector with anchors.
+
+    Args:
+        boxes_yxyx: (N, A, 4) float32.
+        scores: (N, A, classes, or one more: the background first) float32.
+        num_classes: without the background.
+        post: thresholds, limits and kind of the suppression.
+        window: see `suppress`.
+
+    Returns:
+        What `suppress` gives; of each detection detection_multiclass_scores and
+        detection_anchor_indices; raw_detection_boxes and raw_detection_scores.
+    """
+    rows = tf.range(tf.shape(scores)[1])
+    fields = {
+        tensor_names.MULTICLASS_SCORES: scores,
+        tensor_names.ANCHORS: tf.broadcast_to(tf.cast(rows, tf.float32), tf.shape(scores)[:2]),
+    }
+    found = suppress(boxes_yxyx, scores[..., -num_classes:], post, window, fields)
+    return {**found, tensor_names.RAW_BOXES: boxes_yxyx, tensor_names.RAW_SCORES: scores}
+
+
 def suppress(
     boxes_yxyx: tf.Tensor,
     scores: tf.Tensor,
@@ -87,19 +128,15 @@ class Chosen(NamedTuple):
 
 
 def _choose(boxes: tf.Tensor, scores: tf.Tensor, windows: tf.Tensor | None, post: PostProcessing) -> Chosen:
-    def of_image(image: tuple[tf.Tensor, ...]) -> Chosen:
-        if post.class_agnostic:
-            return _choose_once(*image, post)
-        return _choose_by_class(*image, post)
-
-    signature = Chosen(
-        *(tf.TensorSpec([post.max_total], kind) for kind in (tf.int32, tf.int32, tf.float32)),
-        tf.TensorSpec([], tf.int32),
+    choose = _choose_once if post.class_agnostic else _choose_by_class
+    whole = tf.constant([-1.0, -1.0, 1.0, 1.0]) * float("inf")
+    numbers, floats = tf.TensorSpec([post.max_total], tf.int32), tf.TensorSpec([post.max_total], tf.float32)
+    found: Chosen = tf.map_fn(
+        lambda image: choose(image[0], image[1], whole if windows is None else image[2], post),
+        (boxes, scores) if windows is None else (boxes, scores, windows),
+        fn_output_signature=Chosen(numbers, numbers, floats, tf.TensorSpec([], tf.int32)),
     )
-    if windows is None:
-        whole = tf.constant([-1.0, -1.0, 1.0, 1.0]) * float("inf")
-        windows = tf.broadcast_to(whole, [tf.shape(scores)[0], 4])
-    return tf.map_fn(of_image, (boxes, scores, windows), fn_output_signature=signature)
+    return found
 
 
 def _choose_once(boxes: tf.Tensor, scores: tf.Tensor, window: tf.Tensor, post: PostProcessing) -> Chosen:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from odflow.training.boxes import decode_boxes
 from odflow.training.checkpoints import Parts
-from odflow.training.post_processing import suppress
+from odflow.training.post_processing import AnchorPredictions, convert_scores, detections
 from odflow.training.preprocessing import preprocess
 from odflow.training.settings import Settings
 from odflow.training.ssd.losses import ssd_losses
@@ -23,7 +24,10 @@ class Ssd:
     """The architecture `model.ssd`."""
 
     parts = Parts(
-        backbone=("model/_feature_extractor/classification_backbone/",),
+        backbone=(
+            "model/_feature_extractor/_efficientnet/",  # in EfficientDet alone; its other prefix is not run
+            "model/_feature_extractor/classification_backbone/",
+        ),
         features=("model/_feature_extractor/",),
         class_layers=("model/_box_predictor/_prediction_heads/class_predictions_with_background/",),
     )
@@ -49,11 +53,28 @@ class Ssd:
 
     def detect(self, network: tf_keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Detect in images of one size; see `Architecture.detect`."""
-        inputs, shape = preprocess(images, self.model.resizer, self.model.extractor.pixel_means)
+        inputs, shape = self.preprocess(images)
+        found = self.predictions(network, inputs)
+        boxes = decode_boxes(found.encodings, found.anchors, found.box_scales)
+        window = tf.concat([tf.zeros(2), shape / self._size], 0)
+        return detections(boxes, found.scores, self.model.num_classes, self.model.post_processing, window)
+
+    def preprocess(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The network's inputs, and the height and width in pixels that the picture takes of them."""
+        return preprocess(images, self.model.resizer, self.model.extractor.pixel_means)
+
+    def predictions(self, network: tf_keras.Model, inputs: tf.Tensor) -> AnchorPredictions:
+        """What the network says of each anchor, before boxes are decoded and suppressed."""
         _, encodings, logits = network(inputs, training=False)
-        boxes = self._decode(encodings)
-        boxes = tf.clip_by_value(boxes / tf.concat([shape, shape], 0), 0.0, 1.0)
-        return suppress(boxes, tf.sigmoid(logits[..., 1:]), self.model.post_processing)
+        scores = tf.sigmoid(logits) if self.model.predictor.sigmoid else logits
+        scores = convert_scores(scores, self.model.post_processing)
+        anchors = tf.constant(self._anchors / np.tile(self._size, 2), tf.float32)
+        return AnchorPredictions(encodings, scores, anchors, self.model.matching.box_scales)
+
+    @property
+    def _size(self) -> np.ndarray:
+        """(2,) float32: height and width of the network's input in pixels."""
+        return np.array([self.model.resizer.height, self.model.resizer.width], np.float32)
 
     def _decode(self, encodings: tf.Tensor) -> tf.Tensor:
         """The (N, anchors, 4) boxes of encodings, in pixels of the network's input."""
