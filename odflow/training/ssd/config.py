@@ -5,8 +5,9 @@ from __future__ import annotations
 from odflow.odapi.section import Section
 from odflow.ops.anchors import Anchors, MultiscaleAnchors
 from odflow.training.hyperparams_config import hyperparams
+from odflow.training.post_processing_config import read_post_processing
 from odflow.training.resizer_config import read_resizer
-from odflow.training.settings import PostProcessing, Resizer
+from odflow.training.settings import Resizer
 from odflow.training.ssd.extractor_types import EXTRACTOR_TYPES
 from odflow.training.ssd.losses_config import read_losses, read_matching
 from odflow.training.ssd.settings import (
@@ -51,7 +52,7 @@ def read_ssd(ssd: Section) -> SsdModel:
         losses=read_losses(ssd),
         background=ssd["add_background_class"],
         freeze_batch_norm=ssd["freeze_batchnorm"],
-        post_processing=_post_processing(ssd.section("post_processing")),
+        post_processing=read_post_processing(ssd.section("post_processing")),
     )
 
 
@@ -178,23 +179,3 @@ def encodings_range(predictor: Section) -> tuple[float, float] | None:
 
 PREDICTORS = {"weight_shared_convolutional_box_predictor": _weight_shared_predictor}
 """The kinds of `box_predictor`, and what reads each."""
-
-
-def _post_processing(section: Section) -> PostProcessing:
-    nms = section.section("batch_non_max_suppression")
-    if section["score_converter"] != section.message.SIGMOID:
-        section.approximate("score_converter", "SIGMOID, which the focal loss trains")
-    if section.has("logit_scale"):
-        section.unsupported("logit_scale", "scores are the plain sigmoid")
-    if section.has("calibration_config"):
-        section.unsupported("calibration_config", "scores are not calibrated")
-    nms.honour("use_static_shapes", "use_combined_nms")
-    for name in ("use_class_agnostic_nms", "soft_nms_sigma"):
-        if getattr(nms.message, name):
-            nms.unsupported(name, "plain suppression within each class")
-    return PostProcessing(
-        score_threshold=nms["score_threshold"],
-        iou_threshold=nms["iou_threshold"],
-        max_per_class=nms["max_detections_per_class"],
-        max_total=nms["max_total_detections"],
-    )
