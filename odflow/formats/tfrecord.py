@@ -89,6 +89,29 @@ def count_records(path: Path) -> int:
     return sum(1 for _ in _pieces(path))
 
 
+def record_spans(path: Path) -> Iterator[tuple[int, int]]:
+    """Find the records of a TFRecord file without reading them.
+
+    Yields:
+        Of each record its first byte in the file and its length in bytes. The sums of the
+        lengths are verified, those of the records are not.
+
+    Raises:
+        InputError: as `read_records`.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file. Give a TFRecord file.")
+    with Path(path).open("rb", buffering=0) as file:
+        left = os.fstat(file.fileno()).st_size
+        at = 0
+        while left:
+            file.seek(at)
+            length = _read_length(file.read, f"{path}: byte {at}", left)
+            yield at + _HEAD.size, length
+            size = _HEAD.size + length + _SUM.size
+            at, left = at + size, left - size
+
+
 def _pieces(path: Path) -> Iterator[list[bytes]]:
     """Every record in pieces."""
     if not Path(path).is_file():
@@ -104,6 +127,15 @@ def _pieces(path: Path) -> Iterator[list[bytes]]:
 
 
 def _read_one(read: Callable[[int], bytes], place: str, left: int) -> list[bytes]:
+    length = _read_length(read, place, left)
+    pieces = [read(min(_PIECE, length - start)) for start in range(0, length, _PIECE)]
+    if _masked_crc(pieces) != read(_SUM.size):
+        raise InputError(f"{place}: the checksum of the record does not fit: the file is damaged.")
+    return pieces
+
+
+def _read_length(read: Callable[[int], bytes], place: str, left: int) -> int:
+    """The length of the record that begins here, which must end before the file does."""
     head = read(_HEAD.size)
     if len(head) < _HEAD.size:
         raise InputError(f"{place}: the file is cut off inside a record. Write it anew.")
@@ -112,10 +144,7 @@ def _read_one(read: Callable[[int], bytes], place: str, left: int) -> list[bytes
         raise InputError(f"{place}: the checksum of the length does not fit: no TFRecord file, or damaged.")
     if length > left - _HEAD.size - _SUM.size:
         raise InputError(f"{place}: the file is cut off inside a record of {length} bytes. Write it anew.")
-    pieces = [read(min(_PIECE, length - start)) for start in range(0, length, _PIECE)]
-    if _masked_crc(pieces) != read(_SUM.size):
-        raise InputError(f"{place}: the checksum of the record does not fit: the file is damaged.")
-    return pieces
+    return int(length)
 
 
 def _masked_crc(pieces: Iterable[bytes]) -> bytes:

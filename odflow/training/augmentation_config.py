@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from odflow.odapi.section import Section
 from odflow.training.settings import Augmentation
 
 KNOWN = {
-    "random_horizontal_flip": ("probability",),
-    "random_vertical_flip": ("probability",),
+    "random_horizontal_flip": ("probability", "keypoint_flip_permutation"),
+    "random_vertical_flip": ("probability", "keypoint_flip_permutation"),
     "random_adjust_brightness": ("max_delta",),
     "random_adjust_contrast": ("min_delta", "max_delta"),
     "random_adjust_hue": ("max_delta",),
     "random_adjust_saturation": ("min_delta", "max_delta"),
     "random_image_scale": ("min_scale_ratio", "max_scale_ratio"),
     "random_scale_crop_and_pad_to_square": ("output_size", "scale_min", "scale_max"),
+    "random_square_crop_by_scale": ("max_border", "scale_min", "scale_max", "num_scales"),
+    "random_absolute_pad_image": ("max_height_padding", "max_width_padding", "pad_color"),
     "random_crop_image": (
         "min_object_covered",
         "min_aspect_ratio",
@@ -25,11 +29,12 @@ KNOWN = {
         "random_coef",
     ),
 }
-"""Each augmentation that odflow has, with its parameters."""
+"""The augmentations that are read field by field, with their fields."""
 
 CROP = KNOWN["random_crop_image"]
+FIXED_CROP = tuple(name for name in CROP if "aspect_ratio" not in name)
 
-DEFAULT_CROPS: tuple[dict[str, float | bool], ...] = tuple(
+DEFAULT_CROPS: tuple[dict[str, Any], ...] = tuple(
     {
         "min_object_covered": covered,
         "min_aspect_ratio": 0.5,
@@ -61,8 +66,9 @@ def augmentations(train: Section) -> tuple[Augmentation, ...]:
 def _augmentation(option: Section) -> Augmentation | None:
     kind = option.choice("preprocessing_step")
     if kind == "ssd_random_crop":
-        crops = tuple(_read(operation, CROP) for operation in option.section(kind).sections("operations"))
-        return Augmentation(kind, operations=crops or DEFAULT_CROPS)
+        return Augmentation(kind, {"operations": _crops(option.section(kind), CROP)})
+    if kind == "ssd_random_crop_fixed_aspect_ratio":
+        return _fixed_aspect_ratio(kind, option.section(kind))
     if kind in KNOWN:
         return Augmentation(kind, _read(option.section(kind), KNOWN[kind]))
     if kind:
@@ -70,6 +76,17 @@ def _augmentation(option: Section) -> Augmentation | None:
     return None
 
 
-def _read(section: Section, names: tuple[str, ...]) -> dict[str, float | bool]:
-    section.skip("keypoint_flip_permutation", "boxes only")
-    return {name: section[name] for name in names}
+def _fixed_aspect_ratio(kind: str, section: Section) -> Augmentation:
+    ratio = section["aspect_ratio"]
+    sides = {"min_aspect_ratio": ratio, "max_aspect_ratio": ratio}
+    crops = tuple({**crop, **sides} for crop in _crops(section, FIXED_CROP))
+    return Augmentation(kind, {"operations": crops, "aspect_ratio": ratio})
+
+
+def _crops(section: Section, names: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
+    return tuple(_read(operation, names) for operation in section.sections("operations")) or DEFAULT_CROPS
+
+
+def _read(section: Section, names: tuple[str, ...]) -> dict[str, Any]:
+    values = {name: section[name] for name in names}
+    return {name: value if isinstance(value, int | float) else tuple(value) for name, value in values.items()}

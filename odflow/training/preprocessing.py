@@ -24,10 +24,11 @@ def preprocess(images: tf.Tensor, resizer: Resizer, normalization: Pixels) -> tu
             right of the picture the padding where `keep_aspect_ratio` leaves room.
         shape: (2,) float32: height and width in pixels that the picture takes of that.
     """
-    normalised = _normalise(tf.cast(images, tf.float32), normalization)
     size = _picture_size(tf.shape(images)[1:3], resizer)
-    resized = tf.compat.v1.image.resize(normalised, size, method="bilinear", align_corners=False)
-    padded = _pad(resized, resizer, _padding(resizer, normalization))
+    images = tf.cast(images, tf.float32)
+    resized = tf.compat.v1.image.resize(images, size, method="bilinear", align_corners=False)
+    # Normalised when it is small already: the same numbers for less work.
+    padded = _pad(_normalise(resized, normalization), resizer, _padding(resizer, normalization))
     return tf.ensure_shape(padded, [None, resizer.height, resizer.width, 3]), tf.cast(size, tf.float32)
 
 

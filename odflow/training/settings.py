@@ -316,14 +316,11 @@ class Training:
         optimizer: with its learning rate.
         augmentations: in their order.
         fine_tune_type: `classification`, `detection` or `full`.
-        max_boxes: boxes of an image beyond this many are left out.
-        shuffle_buffer: examples that wait to be drawn; 1 keeps the order of the records.
+        reader: how the records are read.
         freeze_variables: patterns of variables that are not trained.
         update_trainable_variables: patterns of the variables that are trained; all if empty.
         bias_grad_multiplier: factor on the gradients of biases; 0 leaves them.
         add_regularization_loss: whether the loss holds the regularization terms.
-        load_masks: whether the records' instance masks are read.
-        sample_1_of_n: every n-th example of the records is read.
     """
 
     batch_size: int
@@ -331,14 +328,11 @@ class Training:
     optimizer: Optimizer
     augmentations: Sequence[Augmentation]
     fine_tune_type: str
-    max_boxes: int
-    shuffle_buffer: int
+    reader: Reader = field(default_factory=Reader)
     freeze_variables: Sequence[str] = ()
     update_trainable_variables: Sequence[str] = ()
     bias_grad_multiplier: float = 0.0
     add_regularization_loss: bool = True
-    load_masks: bool = False
-    sample_1_of_n: int = 1
 
 
 class Model(Protocol):

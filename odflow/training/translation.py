@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from odflow.odapi.protos.input_reader_pb2 import TF_SEQUENCE_EXAMPLE
 from odflow.odapi.section import Coverage, Section
 from odflow.training.augmentation_config import augmentations
 from odflow.training.optimization_config import optimizer
+from odflow.training.reader_config import read_reader
 from odflow.training.settings import Model, Settings, Training
 from odflow.training.ssd.config import read_ssd
 
@@ -42,7 +42,7 @@ def translate(config: Any, source: str) -> tuple[Settings, Coverage]:
     root.honour("graph_rewriter")
     model = _model(root.section("model"))
     _evaluation(root)
-    reader = _reader(root)
+    reader = root.section("train_input_reader")
     return Settings(model, _training(root.section("train_config"), reader)), coverage
 
 
@@ -61,14 +61,11 @@ def _training(train: Section, reader: Section) -> Training:
         optimizer=optimizer(train),
         augmentations=augmentations(train),
         fine_tune_type=_fine_tune_type(train),
-        max_boxes=train["max_number_of_boxes"],
-        shuffle_buffer=reader["shuffle_buffer_size"] if reader["shuffle"] else 1,
+        reader=read_reader(reader, train),
         freeze_variables=tuple(train["freeze_variables"]),
         update_trainable_variables=tuple(train["update_trainable_variables"]),
         bias_grad_multiplier=train["bias_grad_multiplier"],
         add_regularization_loss=train["add_regularization_loss"],
-        load_masks=reader["load_instance_masks"],
-        sample_1_of_n=reader.positive("sample_1_of_n_examples"),
     )
 
 
@@ -121,28 +118,3 @@ def _evaluation(root: Section) -> None:
         evaluation.honour("metrics_set")
     evaluation.honour("use_moving_averages")  # what is saved is the average, where there is one
     root.skip("eval_input_reader", "the stages are given their own inputs")
-
-
-def _reader(root: Section) -> Section:
-    """The training's reader; its paths are the stage's inputs."""
-    reader = root.section("train_input_reader")
-    if reader.message.load_context_features:
-        raise reader.refuse("load_context_features", "true", "false, and a detector without context")
-    if reader.message.input_type == TF_SEQUENCE_EXAMPLE:
-        raise reader.refuse("input_type", "TF_SEQUENCE_EXAMPLE", "TF_EXAMPLE, one image a record")
-    root.skip("train_input_reader", "the reader adapts to the machine")
-    reader.honour("label_map_path", "tf_record_input_reader", "load_context_features", "input_type")
-    reader.honour("mask_type", "include_source_id", "use_display_name", "num_epochs")
-    if reader.message.WhichOneof("input_reader") == "external_input_reader":
-        raise reader.refuse("external_input_reader", "set", "tf_record_input_reader")
-    for name in (
-        "num_additional_channels",
-        "load_multiclass_scores",
-        "load_dense_pose",
-        "load_track_id",
-        "load_keypoint_depth_features",
-        "expand_labels_hierarchy",
-    ):
-        if getattr(reader.message, name):
-            reader.unsupported(name, "images with boxes, masks and keypoints alone are read")
-    return reader

@@ -17,7 +17,7 @@ class Targets:
 
     def __init__(self, model: SsdModel) -> None:
         self._model = model
-        size = np.float32([model.resizer.height, model.resizer.width])
+        size = np.array([model.resizer.height, model.resizer.width], np.float32)
         self._anchors = tf.constant(model.anchor_boxes() / np.tile(size, 2))
         self._size = tf.constant(size)
 

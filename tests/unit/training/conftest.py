@@ -6,11 +6,15 @@ from odflow.ops.anchors import MultiscaleAnchors
 from odflow.training.settings import (
     Augmentation,
     BatchNorm,
+    ClassificationLoss,
     Hyperparams,
     Initializer,
     LearningRate,
+    LocalizationLoss,
+    Matcher,
     Optimizer,
     PostProcessing,
+    Reader,
     Resizer,
     Settings,
     Training,
@@ -38,8 +42,12 @@ def model() -> SsdModel:
         ),
         predictor=WeightSharedPredictor(hyperparams, 1, 16, class_bias=-3.0),
         anchors=MultiscaleAnchors(3, 5, 2.0, (1.0, 2.0), 2),
-        matching=Matching(0.5, 0.5, True, (10.0, 10.0, 5.0, 5.0)),
-        losses=Losses(0.25, 1.5, 1.0, 1.0, 1.0, True, True),
+        matching=Matching(Matcher(force_match=True), (10.0, 10.0, 5.0, 5.0)),
+        losses=Losses(
+            ClassificationLoss("weighted_sigmoid_focal", alpha=0.25, gamma=1.5),
+            LocalizationLoss(),
+            by_code_size=True,
+        ),
         post_processing=PostProcessing(0.01, 0.5, 20, 30),
     )
 
@@ -54,7 +62,6 @@ def settings(model: SsdModel) -> Settings:
             optimizer=Optimizer("adam", LearningRate("constant", 0.002), clip_norm=10.0),
             augmentations=(Augmentation("random_horizontal_flip", {"probability": 0.5}),),
             fine_tune_type="full",
-            max_boxes=10,
-            shuffle_buffer=8,
+            reader=Reader(shuffle_buffer=8, max_boxes=10),
         ),
     )

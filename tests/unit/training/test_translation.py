@@ -57,7 +57,7 @@ def test_the_fpnlite_config_is_read_to_the_last_number(shared):
     assert training.optimizer.learning_rate.warmup_steps == 1000
     assert [one.kind for one in training.augmentations] == ["random_horizontal_flip", "random_crop_image"]
     assert training.fine_tune_type == "classification"
-    assert training.shuffle_buffer == 2048
+    assert training.reader.shuffle_buffer == 2048
     predictor = "model.ssd.box_predictor.weight_shared_convolutional_box_predictor"
     assert coverage.of(f"{predictor}.share_prediction_tower").state == "approximated"
     assert coverage.of(f"{predictor}.depth").state == HONOURED
