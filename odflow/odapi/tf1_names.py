@@ -244,4 +244,4 @@ FINDERS: tuple[Finder, ...] = (
     _predictor,
     _shared_predictor,
 )
-"""Each takes a scope, the number of the feature map, and all scopes; None where it does not know the scope."""
+"""Each takes a scope, the number of the feature map and all scopes; None where it does not know the scope."""

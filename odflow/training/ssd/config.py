@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from odflow.odapi.section import Section
-from odflow.ops.anchors import Anchors, MultiscaleAnchors
 from odflow.training.hyperparams_config import hyperparams
 from odflow.training.post_processing_config import read_post_processing
 from odflow.training.resizer_config import read_resizer
 from odflow.training.settings import Resizer
+from odflow.training.ssd.anchors_config import read_anchors
 from odflow.training.ssd.extractor_types import EXTRACTOR_TYPES
 from odflow.training.ssd.losses_config import read_losses, read_matching
 from odflow.training.ssd.settings import (
     BifpnShape,
+    ConvolutionalPredictor,
     Extractor,
     FpnShape,
     Predictor,
@@ -47,7 +50,7 @@ def read_ssd(ssd: Section) -> SsdModel:
         resizer=resizer,
         extractor=extractor,
         predictor=_predictor(ssd.section("box_predictor")),
-        anchors=_anchors(ssd.section("anchor_generator"), extractor),
+        anchors=read_anchors(ssd.section("anchor_generator"), extractor),
         matching=read_matching(ssd),
         losses=read_losses(ssd),
         background=ssd["add_background_class"],
@@ -114,24 +117,6 @@ def _bifpn(shape: Section, low: int, high: int) -> BifpnShape:
     return BifpnShape(low, high, shape.positive("num_iterations"), shape.positive("num_filters"), method)
 
 
-def _anchors(section: Section, extractor: Extractor) -> Anchors:
-    kind = section.choice("anchor_generator_oneof")
-    if kind != "multiscale_anchor_generator":
-        raise section.refuse_choice("anchor_generator_oneof", kind, ["multiscale_anchor_generator"])
-    generator = section.section(kind)
-    for name, level in (("min_level", extractor.levels[0]), ("max_level", extractor.levels[-1])):
-        if generator[name] != level:
-            raise generator.refuse(name, generator[name], f"{level}, as in feature_extractor")
-    generator.honour("normalize_coordinates")
-    return MultiscaleAnchors(
-        min_level=generator["min_level"],
-        max_level=generator["max_level"],
-        anchor_scale=generator["anchor_scale"],
-        aspect_ratios=tuple(generator["aspect_ratios"]) or (1.0,),
-        scales_per_octave=generator["scales_per_octave"],
-    )
-
-
 def _predictor(section: Section) -> Predictor:
     kind = section.choice("box_predictor_oneof")
     if kind not in PREDICTORS:
@@ -161,6 +146,28 @@ def _weight_shared_predictor(predictor: Section) -> WeightSharedPredictor:
     )
 
 
+def _convolutional_predictor(predictor: Section) -> ConvolutionalPredictor:
+    if predictor["apply_sigmoid_to_scores"]:
+        raise predictor.refuse(
+            "apply_sigmoid_to_scores", "true", "false, and post_processing.score_converter: SIGMOID"
+        )
+    if predictor["min_depth"] > predictor["max_depth"]:
+        raise predictor.refuse(
+            "min_depth", predictor["min_depth"], f"at most max_depth, {predictor['max_depth']}"
+        )
+    return ConvolutionalPredictor(
+        hyperparams=hyperparams(predictor.section("conv_hyperparams")),
+        convolutions=predictor["num_layers_before_predictor"],
+        min_depth=predictor["min_depth"],
+        max_depth=predictor["max_depth"],
+        kernel_size=predictor.positive("kernel_size"),
+        separable=predictor["use_depthwise"],
+        class_bias=predictor["class_prediction_bias_init"],
+        dropout=dropout(predictor),
+        encodings_range=encodings_range(predictor),
+    )
+
+
 def dropout(predictor: Section) -> float:
     """The share of a class head's inputs that training drops."""
     keep = predictor["dropout_keep_probability"]
@@ -177,5 +184,8 @@ def encodings_range(predictor: Section) -> tuple[float, float] | None:
     return limits["min"], limits["max"]
 
 
-PREDICTORS = {"weight_shared_convolutional_box_predictor": _weight_shared_predictor}
+PREDICTORS: dict[str, Callable[[Section], Predictor]] = {
+    "convolutional_box_predictor": _convolutional_predictor,
+    "weight_shared_convolutional_box_predictor": _weight_shared_predictor,
+}
 """The kinds of `box_predictor`, and what reads each."""

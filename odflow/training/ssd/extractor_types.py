@@ -33,11 +33,15 @@ class ExtractorType:
     scalable: bool = True
 
 
+MOBILENET = ExtractorType("")
 MOBILENET_FPN = ExtractorType("fpn")
 RESNET_FPN = ExtractorType("fpn", VGG_MEANS, plain_only=True)
 EFFICIENTNET_BIFPN = ExtractorType("bifpn", IMAGENET, plain_only=True, scalable=False)
 
 EXTRACTOR_TYPES: dict[str, ExtractorType] = {
+    **{f"ssd_mobilenet_v{version}{suffix}": MOBILENET for version in (1, 2) for suffix in ("", "_keras")},
+    "ssd_mobilenet_v1_fpn": MOBILENET_FPN,
+    "ssd_mobilenet_v1_fpn_keras": MOBILENET_FPN,
     "ssd_mobilenet_v2_fpn": MOBILENET_FPN,
     "ssd_mobilenet_v2_fpn_keras": MOBILENET_FPN,
     "ssd_resnet50_v1_fpn": RESNET_FPN,

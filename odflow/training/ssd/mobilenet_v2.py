@@ -6,6 +6,7 @@ import tf_keras
 
 from odflow.training.convolutions import Convolutions, FixedPadding
 from odflow.training.settings import BatchNorm, Hyperparams, Initializer
+from odflow.training.ssd.feature_maps import PlainExtractor
 from odflow.training.ssd.fpn_extractor import FpnExtractor, cut
 from odflow.training.ssd.settings import Extractor
 
@@ -26,6 +27,18 @@ BLOCKS = (
 
 TOP = 1280
 EXPANSION = 6
+
+
+def plain_extractor(settings: Extractor, layers: Convolutions) -> PlainExtractor:
+    """`ssd_mobilenet_v2_keras`, and that of TensorFlow 1."""
+    return PlainExtractor(
+        cut(mobilenet_v2(settings, layers), ["block_13_expand_relu", "out_relu"]),
+        settings,
+        layers,
+        last="layer_19",
+        generator="feature_map_generator",
+        name="ssd_mobile_net_v2_keras_feature_extractor",
+    )
 
 
 def fpn_extractor(settings: Extractor, layers: Convolutions) -> FpnExtractor:

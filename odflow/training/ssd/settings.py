@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -131,7 +132,35 @@ class WeightSharedPredictor:
     sigmoid: bool = False
 
 
-Predictor = WeightSharedPredictor
+@dataclass(frozen=True)
+class ConvolutionalPredictor:
+    """The box predictor that has convolutions of its own for each feature map.
+
+    Attributes:
+        hyperparams: of its layers.
+        convolutions: 1x1 layers before the prediction.
+        min_depth: least channels of these.
+        max_depth: most channels of these; 0 leaves them out.
+        kernel_size: of the prediction, in cells.
+        separable: depthwise separable prediction.
+        class_bias: first value of the class logits.
+        dropout: share of the class head's inputs that training drops.
+        encodings_range: box encodings are cut off below and above.
+    """
+
+    hyperparams: Hyperparams
+    convolutions: int = 0
+    min_depth: int = 0
+    max_depth: int = 0
+    kernel_size: int = 1
+    separable: bool = False
+    class_bias: float = 0.0
+    dropout: float = 0.0
+    encodings_range: tuple[float, float] | None = None
+    sigmoid: ClassVar[bool] = False
+
+
+Predictor = ConvolutionalPredictor | WeightSharedPredictor
 
 
 @dataclass(frozen=True)
