@@ -9,6 +9,8 @@ import tensorflow as tf
 import tf_keras
 
 from odflow.training.augmentation import Sample
+from odflow.training.center_net.architecture import CenterNet
+from odflow.training.center_net.settings import CenterNetModel
 from odflow.training.checkpoints import Parts
 from odflow.training.settings import Settings
 from odflow.training.ssd.architecture import Ssd
@@ -72,4 +74,4 @@ def architecture(settings: Settings) -> Architecture:
     return ARCHITECTURES[type(settings.model)](settings)
 
 
-ARCHITECTURES: dict[type, Any] = {SsdModel: Ssd}
+ARCHITECTURES: dict[type, Any] = {SsdModel: Ssd, CenterNetModel: CenterNet}
