@@ -5,7 +5,10 @@ from __future__ import annotations
 IMAGE = "image_tensor"
 """A frozen graph's input: uint8 (N, height, width, 3) RGB."""
 
-SIGNATURE_IMAGES = ("inputs", "input_tensor", IMAGE)
+TF2_IMAGE = "input_tensor"
+"""The same input in a SavedModel of the API's TensorFlow 2 exporter: uint8 (1, height, width, 3)."""
+
+SIGNATURE_IMAGES = ("inputs", TF2_IMAGE, IMAGE)
 """Keys of that input in a SavedModel's signature: a TF1 export's, a TF2 export's, others'."""
 
 BOXES = "detection_boxes"
@@ -33,3 +36,6 @@ RAW_BOXES = "raw_detection_boxes"
 
 RAW_SCORES = "raw_detection_scores"
 """(N, A, background and classes) float32: scores before suppression."""
+
+MASKS = "detection_masks"
+"""(N, M, height, width) float32, 0 to 1: the mask of each detection, filling its box."""

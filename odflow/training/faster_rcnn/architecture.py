@@ -1,0 +1,196 @@
+"""A two-stage detector as training, evaluation and export see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from odflow.odapi import tensor_names
+from odflow.training.boxes import decode_boxes
+from odflow.training.checkpoints import Parts
+from odflow.training.faster_rcnn.crops import crop, crop_masks
+from odflow.training.faster_rcnn.losses import classifier_losses, mask_loss, of_class, proposal_losses
+from odflow.training.faster_rcnn.network import FasterRcnnNetwork
+from odflow.training.faster_rcnn.proposals import SCALES, Assigned, assign, propose
+from odflow.training.faster_rcnn.settings import FasterRcnnModel
+from odflow.training.faster_rcnn.targets import Targets, resize
+from odflow.training.post_processing import convert_scores, suppress
+from odflow.training.settings import Settings
+
+PROPOSAL, CLASSIFIER, HEADS = (
+    f"model/{name}/"
+    for name in (
+        "_feature_extractor_for_proposal_features",
+        "_feature_extractor_for_box_classifier_features",
+        "_mask_rcnn_box_predictor",
+    )
+)
+
+
+class FasterRcnn:
+    """The architecture `model.faster_rcnn`."""
+
+    def __init__(self, settings: Settings) -> None:
+        assert isinstance(settings.model, FasterRcnnModel)
+        self.settings, self.model = settings, settings.model
+        self.targets = Targets(self.model, settings.training.reader.max_boxes)
+        self._anchors = tf.constant(self.model.anchor_boxes())
+        self._trained = tf.constant(self.model.anchors_in_training())
+        resizer = self.model.resizer
+        self._window = tf.constant([0.0, 0.0, resizer.height, resizer.width])
+
+    @property
+    def parts(self) -> Parts:
+        """What the variables belong to; without a pyramid both extractors are the backbone's."""
+        pyramid = self.model.extractor.pyramid
+        return Parts(
+            backbone=(f"{PROPOSAL}classification_backbone/",) if pyramid else (PROPOSAL, CLASSIFIER),
+            features=(PROPOSAL, CLASSIFIER),
+            class_layers=tuple(
+                HEADS + part
+                for part in (
+                    "_class_prediction_head/",
+                    "_box_prediction_head/",
+                    "_third_stage_heads/mask_predictions/",
+                )
+            ),
+        )
+
+    def build(self) -> tf_keras.Model:
+        """The network with fresh weights."""
+        return FasterRcnnNetwork(self.model)
+
+    def normalizer(self, labels: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """What the losses of a batch are divided by: its images."""
+        return tf.cast(tf.shape(labels["boxes"])[0], tf.float32)
+
+    def forward(
+        self, network: tf_keras.Model, inputs: Any, labels: Mapping[str, tf.Tensor]
+    ) -> dict[str, Any]:
+        """Run all stages on a batch; see `losses`."""
+        maps, encodings, logits = network.propose(inputs, training=True)
+        outputs = {"anchor_encodings": encodings, "anchor_logits": logits}
+        if self.model.stages == 1:
+            return outputs
+        boxes, _, found = self._propose(encodings, logits, self._trained)
+        assigned = assign(boxes, found, labels, self.model.second)
+        crops = crop(maps, assigned.boxes, self.model.input_size, self.model.crop)
+        features, encodings, logits = network.classify(crops, training=True)
+        shape = tf.shape(assigned.used)
+        outputs |= {
+            "proposals": assigned._asdict(),
+            "encodings": _by_image(encodings, shape),
+            "logits": _by_image(logits, shape),
+        }
+        if self.model.masks:
+            outputs["masks"] = _by_image(network.masks(crops, features, training=True), shape)
+        return outputs
+
+    def losses(self, outputs: Mapping[str, Any], labels: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The terms of all stages, by the API's names."""
+        terms = proposal_losses(
+            outputs["anchor_encodings"], outputs["anchor_logits"], labels, self.model.first
+        )
+        if self.model.stages == 1:
+            return terms
+        proposals = outputs["proposals"]
+        whole = {name: tf.cast(proposals[name], tf.int32) for name in ("rows", "classes")}
+        assigned = Assigned(**(proposals | whole))
+        terms |= classifier_losses(outputs["encodings"], outputs["logits"], assigned, self.model.second)
+        head = self.model.masks
+        if head is None:
+            return terms
+        size = (head.height, head.width)
+        wanted = crop_masks(labels["masks"], labels["boxes"], assigned.rows, assigned.boxes, size)
+        return terms | mask_loss(outputs["masks"], wanted, assigned, head)
+
+    def detect(self, network: tf_keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Detect in images of one size; see `Architecture.detect`.
+
+        Returns:
+            Also, with three stages, detection_masks (N, M, height, width) float32, 0 to 1,
+            each filling its box. With one stage proposals, all of class 1.
+        """
+        inputs, picture = resize(images, self.model)
+        maps, encodings, logits = network.propose(inputs)
+        boxes, scores, found = self._propose(encodings, logits, tf.ones_like(self._trained))
+        if self.model.stages == 1:
+            return _proposals(boxes, scores, found, picture)
+        crops = crop(maps, boxes, self.model.input_size, self.model.crop)
+        _, encodings, logits = network.classify(crops)
+        detections = self._detections(boxes, found, encodings, logits, picture)
+        if self.model.masks:
+            detections[tensor_names.MASKS] = self._masks(network, maps, detections, picture)
+        return detections
+
+    def _propose(
+        self, encodings: tf.Tensor, logits: tf.Tensor, allowed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        return propose(encodings, logits, self._anchors, allowed, self._window, self.model.first)
+
+    def _detections(
+        self,
+        boxes: tf.Tensor,
+        found: tf.Tensor,
+        encodings: tf.Tensor,
+        logits: tf.Tensor,
+        picture: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        post, shape = self.model.post_processing, tf.shape(found)
+        refined = decode_boxes(_by_image(encodings, shape), boxes[:, :, tf.newaxis], SCALES)
+        logits = _by_image(logits, shape)
+        scores = convert_scores(logits, post)
+        rows = tf.broadcast_to(tf.range(shape[1], dtype=tf.float32), shape)
+        fields = {tensor_names.MULTICLASS_SCORES: scores, tensor_names.ANCHORS: rows}
+        candidates = tf.where(found[..., tf.newaxis], scores[..., 1:], tf.float32.min)
+        best = tf.argmax(logits[..., 1:], axis=2, output_type=tf.int32) + 1
+        return {
+            **suppress(refined, candidates, post, tf.concat([[0.0, 0.0], picture], 0), fields),
+            tensor_names.RAW_BOXES: _framed(of_class(refined, best), picture),
+            tensor_names.RAW_SCORES: scores,
+        }
+
+    def _masks(
+        self,
+        network: tf_keras.Model,
+        maps: list[tf.Tensor],
+        detections: Mapping[str, tf.Tensor],
+        picture: tf.Tensor,
+    ) -> tf.Tensor:
+        """Masks of what was detected, zero after the last detection."""
+        boxes = detections[tensor_names.BOXES]
+        if self.model.post_processing.change_coordinate_frame:
+            boxes *= tf.concat([picture, picture], 0)
+        crops = crop(maps, boxes, self.model.input_size, self.model.crop)
+        features, _, _ = network.classify(crops)
+        shape = tf.shape(boxes)[:2]
+        logits = _by_image(network.masks(crops, features), shape)
+        classes = tf.cast(detections[tensor_names.CLASSES], tf.int32)
+        found = tf.sequence_mask(detections[tensor_names.COUNT], shape[1])[..., tf.newaxis, tf.newaxis]
+        return tf.where(found, tf.sigmoid(of_class(logits, classes)), 0.0)
+
+
+def _by_image(values: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    """(N * P, ...) as (N, P, ...)."""
+    found = tf.reshape(values, tf.concat([shape, values.shape[1:]], 0))
+    return tf.ensure_shape(found, [None, None, *values.shape[1:]])
+
+
+def _framed(boxes: tf.Tensor, picture: tf.Tensor) -> tf.Tensor:
+    """Boxes in pixels as shares of the picture's height and width, clipped to it."""
+    return tf.clip_by_value(boxes / tf.concat([picture, picture], 0), 0.0, 1.0)
+
+
+def _proposals(
+    boxes: tf.Tensor, scores: tf.Tensor, found: tf.Tensor, picture: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Proposals as detections."""
+    return {
+        tensor_names.BOXES: _framed(boxes, picture),
+        tensor_names.SCORES: scores,
+        tensor_names.CLASSES: tf.ones_like(scores),
+        tensor_names.COUNT: tf.reduce_sum(tf.cast(found, tf.float32), axis=1),
+    }
