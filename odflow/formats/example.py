@@ -60,9 +60,44 @@ def decode_example(data: bytes) -> dict[str, Value]:
         InputError: not such a message.
     """
     try:
-        return dict(_entries(memoryview(data)))
+        return {name: _value(view) for name, view in _features(memoryview(data))}
     except (IndexError, ValueError, UnicodeDecodeError) as error:
         raise InputError(f"not a tf.train.Example ({error}).") from None
+
+
+def example_views(data: memoryview) -> dict[str, memoryview]:
+    """Find the features of an Example without reading them, however large they are.
+
+    Returns:
+        By name: the feature's message, for `feature_value` and `first_bytes`.
+
+    Raises:
+        InputError: not such a message.
+    """
+    try:
+        return dict(_features(data))
+    except (IndexError, ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"not a tf.train.Example ({error}).") from None
+
+
+def feature_value(view: memoryview) -> Value:
+    """Read a feature, as `decode_example` does.
+
+    Raises:
+        InputError: not such a message.
+    """
+    try:
+        return _value(view)
+    except (IndexError, ValueError) as error:
+        raise InputError(f"not a tf.train.Example ({error}).") from None
+
+
+def first_bytes(view: memoryview, count: int) -> bytes:
+    """The beginning of the first item of a feature of bytes; empty where there is none."""
+    for _, items in _fields(view, _BYTES):
+        for _, item in _fields(items, 1):
+            return bytes(item[:count])
+    return b""
 
 
 def _entry(name: str, value: Value) -> list[bytes]:
@@ -110,16 +145,11 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _entries(data: memoryview) -> Iterator[tuple[str, Value]]:
+def _features(data: memoryview) -> Iterator[tuple[str, memoryview]]:
     for _, features in _fields(data, 1):
         for _, entry in _fields(features, 1):
-            name, value = "", memoryview(b"")
-            for number, content in _fields(entry, 1, 2):
-                if number == 1:
-                    name = bytes(content).decode()
-                else:
-                    value = content
-            yield name, _value(value)
+            parts = dict(_fields(entry, 1, 2))
+            yield bytes(parts.get(1, b"")).decode(), parts.get(2, memoryview(b""))
 
 
 def _value(feature: memoryview) -> Value:
@@ -146,6 +176,9 @@ def _varints(data: memoryview) -> Iterator[int]:
 
 
 def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
+    value = data[at]
+    if value < 128:  # nearly all of them
+        return value, at + 1
     value = shift = 0
     while True:
         byte = data[at]
@@ -160,21 +193,21 @@ def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
 
 def _fields(data: memoryview, *wanted: int) -> Iterator[tuple[int, memoryview]]:
     """The wanted fields of a message: number and content (of a number, its bytes)."""
-    at = 0
-    while at < len(data):
+    at, whole = 0, len(data)
+    while at < whole:
         tag, at = _read_varint(data, at)
         number, kind = tag >> 3, tag & 7
-        if kind == _VARINT:
-            _, end = _read_varint(data, at)
-        elif kind == _DELIMITED:
+        if kind == _DELIMITED:
             size, at = _read_varint(data, at)
             end = at + size
+        elif kind == _VARINT:
+            _, end = _read_varint(data, at)
         elif kind in (_FIXED32, _FIXED64):
             end = at + (4 if kind == _FIXED32 else 8)
         else:
             raise ValueError(f"wire type {kind} before byte {at}")
-        if end > len(data):
-            raise ValueError(f"a field of {end - at} bytes where {len(data) - at} are left")
+        if end > whole:
+            raise ValueError(f"a field of {end - at} bytes where {whole - at} are left")
         if number in wanted:
             yield number, data[at:end]
         at = end
