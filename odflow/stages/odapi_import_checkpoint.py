@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
-from odflow.errors import ConfigError, InputError
 from odflow.graph import InputFile, InputPath, Job, OutputFolder, Stage, output
 
 
@@ -50,36 +49,19 @@ class ImportCheckpoint(Stage):
 
     def run(self, job: Job) -> None:
         """Build the config's network, fill it, save it with what explains it."""
-        import json
+        from odflow.training.trained_folder import Imported
 
-        from odflow.formats.label_map import read_label_map
-        from odflow.odapi.pipeline_config import pipeline_config_text, read_pipeline_config
-        from odflow.training.translation import translate
-
-        config = read_pipeline_config(self.pipeline_config)
-        settings, _ = translate(config, str(self.pipeline_config))
-        label_map = self._label_map()
-        if not label_map.is_file():
-            raise InputError(f"{label_map} does not exist; give label_map, the detector's classes.")
-        last = max(read_label_map(label_map).names, default=0)
-        if last > settings.model.num_classes:
-            raise ConfigError(
-                f"{self.pipeline_config}: num_classes is {settings.model.num_classes}, the ids of "
-                f"{label_map} go up to {last}. Give the label map that the checkpoint was trained with."
-            )
+        imported = Imported(self.pipeline_config, self._label_map())
+        settings = imported.settings()
         from odflow.odapi.checkpoint import read_checkpoint
         from odflow.training.architecture import architecture
-        from odflow.training.checkpoints import fill, save_weights
+        from odflow.training.checkpoints import fill
 
         weights = read_checkpoint(self.checkpoint)
         kind = architecture(settings)
         network = kind.build()
         report = fill(network, weights, kind.parts, "full", allow_partial=self.allow_partial)
-        self.trained.mkdir()
-        save_weights(network, self.trained / "checkpoint", 0)
-        (self.trained / "import.json").write_text(json.dumps(report.to_json(), indent=2) + "\n", "utf-8")
-        (self.trained / "pipeline.config").write_text(pipeline_config_text(config), "utf-8")
-        (self.trained / "label_map.pbtxt").write_bytes(label_map.read_bytes())
+        imported.write(network, report.to_json(), self.trained)
         for name, reason in report.left.items():
             job.log.warning("%s: %s", name, reason)
         job.say(report.summary())

@@ -1,0 +1,85 @@
+"""A network that computes what a frozen graph computes, to train it on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from odflow.errors import InputError, StageError
+from odflow.odapi.checkpoint import Weights, weights_of
+from odflow.odapi.frozen_weights import read_frozen_graph
+from odflow.odapi.signature import looks_like
+from odflow.training.architecture import Architecture
+from odflow.training.checkpoints import Report, fill, variables_by_name
+from odflow.training.drawn_images import drawn_images
+from odflow.training.export_check import EXACT, Agreement, check, expect
+from odflow.training.exporting import Detector
+
+
+def import_frozen_graph(kind: Architecture, graph: Path) -> tuple[tf_keras.Model, Report]:
+    """Build the config's network with a frozen graph's weights.
+
+    Args:
+        kind: what the config describes.
+        graph: a `frozen_inference_graph.pb` of the API's TensorFlow 1 exporter.
+
+    Returns:
+        The network, and what became of each variable and constant.
+
+    Raises:
+        InputError: the graph is damaged or quantised, of another architecture, or lacks a weight.
+    """
+    network = kind.build()
+    variables = variables_by_name(network)
+    arrays = read_frozen_graph(graph).for_network(variables, _epsilons(network, variables))
+    weights = weights_of(arrays, str(graph), "frozen graph")
+    report = fill(network, weights, kind.parts, "full", allow_partial=True)
+    if report.left:
+        raise _misfit(report, weights, variables)
+    return network, report
+
+
+def compare_with_graph(kind: Architecture, network: tf_keras.Model, graph: Path, config: Path) -> Agreement:
+    """Run both on drawn pictures: weights may fit a config that says other things than the graph.
+
+    Raises:
+        InputError: they detect different things.
+    """
+    try:
+        return check(graph, expect(Detector(network, kind), list(drawn_images())), EXACT)
+    except StageError as error:
+        raise InputError(
+            f"{graph}: {config} does not describe it, though the weights fit: {error} Give the config that "
+            "the graph was exported with (its image_resizer, anchor_generator, box_coder, post_processing)."
+        ) from error
+
+
+def _epsilons(network: tf_keras.Model, variables: Mapping[str, tf.Variable]) -> dict[str, float]:
+    """Canonical name of each batch norm to its epsilon."""
+    names = {id(variable): name for name, variable in variables.items()}
+    norms = (part for part in network.submodules if isinstance(part, tf_keras.layers.BatchNormalization))
+    return {names[id(norm.moving_variance)].rpartition("/")[0]: float(norm.epsilon) for norm in norms}
+
+
+def _misfit(report: Report, weights: Weights, variables: Mapping[str, Any]) -> InputError:
+    wanted = looks_like({name: tuple(variable.shape) for name, variable in variables.items()})
+    name, reason = next(iter(report.left.items()))
+    reason = reason.replace("checkpoint", "graph")
+    return InputError(
+        f"{weights.source}: {len(report.left)} of the {len(variables)} weights of the config's network are "
+        f"not in it, first {name}: {reason}. It looks like {_looks(weights)}; the config asks for {wanted}. "
+        "Give the config that the graph was exported with, and the graph as the API's exporter wrote it."
+    )
+
+
+def _looks(weights: Weights) -> str:
+    """What the graph looks like; where only its kind is known, with the scope of its backbone."""
+    found = looks_like(weights.shapes)
+    scopes = (re.match(r"(?:FirstStage)?FeatureExtractor/(\w+)/", name) for name in weights)
+    scope = next((match[1] for match in scopes if match), "")
+    return found if " with " in found or not scope else f"{found} with {scope}"
