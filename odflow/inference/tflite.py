@@ -18,7 +18,7 @@ from odflow.inference.threads import WORKERS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_POST_PROCESS = "TFLite_Detection_PostProcess"
+POST_PROCESS = "TFLite_Detection_PostProcess"
 
 
 def load_tflite(path: Path) -> TFLiteDetector:
@@ -40,9 +40,9 @@ def load_tflite(path: Path) -> TFLiteDetector:
         )
     # The operation gives boxes, classes, scores and count in this order, while converters
     # order (and name) the model's outputs as they like.
-    outputs = [op["outputs"] for op in interpreter._get_ops_details() if op["op_name"] == _POST_PROCESS]
+    outputs = [op["outputs"] for op in interpreter._get_ops_details() if op["op_name"] == POST_PROCESS]
     if not outputs:
-        raise InputError(f"{path}: does not end in {_POST_PROCESS}. Export the model with it.")
+        raise InputError(f"{path}: does not end in {POST_PROCESS}. Export the model with it.")
     return TFLiteDetector(interpreter, image, [int(index) for index in outputs[-1]])
 
 
@@ -106,7 +106,7 @@ def _neighbours(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp],
     """The two source indices of each target index, and the weight of the second."""
     at = np.arange(new, dtype=np.float32) * np.float32(old / new)
     first = at.astype(np.intp)
-    return first, np.minimum(first + 1, old - 1), at - first
+    return first, np.minimum(first + 1, old - 1), (at - first).astype(np.float32)
 
 
 def _rounded(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -3,51 +3,152 @@
 from __future__ import annotations
 
 import shutil
-from typing import ClassVar
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from odflow.errors import InputError
-from odflow.graph import InputFolder, Job, OutputFolder, Stage, output
+from odflow.errors import ConfigError, InputError
+from odflow.graph import InputFolder, InputPath, Job, OutputFolder, Stage, output
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 PARTS = ("pipeline.config", "label_map.pbtxt", "checkpoint")
 
+FILES = {
+    "frozen": "frozen_inference_graph.pb",
+    "saved_model": "saved_model",
+    "tflite": "detector.tflite",
+    "tflite_int8": "detector_int8.tflite",
+}
+
+CHECKED_AT_MOST = 20
+
 
 class Export(Stage):
-    """Turn a trained detector into a frozen graph and a SavedModel.
+    """Turn a trained detector into a frozen graph, a SavedModel, TFLite files.
 
-    The frozen graph of the same weights is the same to the byte; a SavedModel holds
-    a fingerprint of TensorFlow's that differs each time.
+    Each is loaded again and must detect what the checkpoint detects: scores within 1e-4
+    and boxes within half a pixel, or for int8 half of the clear detections with an IoU
+    of 0.5. The frozen graph of the same weights is the same to the byte; a SavedModel
+    holds a fingerprint of TensorFlow's that differs each time.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("tensorflow", "tf-models-official")
 
-    trained: InputFolder = Field(description="what the stage train made")
-
-    exported: OutputFolder = output(
-        "exported", "frozen_inference_graph.pb, saved_model/, checkpoint/, pipeline.config, label_map.pbtxt"
+    trained: InputFolder = Field(description="what the stage train made, or odapi.import-checkpoint")
+    formats: list[Literal["frozen", "saved_model", "tflite", "tflite_int8"]] = Field(
+        ["frozen", "saved_model"],
+        min_length=1,
+        description="what to write: " + ", ".join(f"{form} ({name})" for form, name in FILES.items()),
+    )
+    images: InputPath | None = Field(
+        None, description="for tflite_int8: images like those that the detector will see; folder or list"
+    )
+    count: int = Field(100, ge=1, description="how many of these images set the ranges of int8")
+    check_images: InputPath | None = Field(
+        None,
+        description=f"images in which each file must detect what the checkpoint does (the first "
+        f"{CHECKED_AT_MOST} are used); drawn ones if left out",
     )
 
+    exported: OutputFolder = output(
+        "exported", "the files of formats, checkpoint/, pipeline.config, label_map.pbtxt"
+    )
+
+    def also_reads(self) -> Iterable[Path]:
+        """The images that list files name."""
+        from odflow.formats.images import find_images
+
+        lists = [path for path in (self.images, self.check_images) if path and not path.is_dir()]
+        return [image.path for path in lists for image in find_images(path)]
+
     def run(self, job: Job) -> None:
-        """Build the network of the trained config around the trained weights and freeze it."""
+        """Build the network of the trained config around the trained weights, and write it out."""
+        self._check_inputs()
+        from odflow.odapi.names_alone import with_names_alone
+        from odflow.odapi.pipeline_config import pipeline_config_text, read_pipeline_config
+        from odflow.training.architecture import architecture
+        from odflow.training.checkpoints import load_weights
+        from odflow.training.export_check import expect
+        from odflow.training.exporting import Detector
+        from odflow.training.translation import translate
+
+        config = read_pipeline_config(self.trained / "pipeline.config")
+        settings, _ = translate(config, str(self.trained / "pipeline.config"))
+        kind = architecture(settings)
+        if {"tflite", "tflite_int8"} & set(self.formats):
+            from odflow.training.tflite_export import check_convertible
+
+            check_convertible(kind)
+        network = kind.build()
+        load_weights(network, self.trained)
+        self.exported.mkdir()
+        detector = Detector(network, kind)
+        expected = expect(detector, list(self._pictures()))
+        for form in job.progress(self.formats, unit="file"):
+            self._write(form, detector)
+            job.say(self._checked(form, expected))
+        (self.exported / "pipeline.config").write_text(
+            pipeline_config_text(with_names_alone(config)), encoding="utf-8"
+        )
+        shutil.copyfile(self.trained / "label_map.pbtxt", self.exported / "label_map.pbtxt")
+        shutil.copytree(
+            self.trained / "checkpoint", self.exported / "checkpoint", copy_function=shutil.copyfile
+        )
+        job.say(f"{settings.model.num_classes} classes")
+
+    def _check_inputs(self) -> None:
         for part in PARTS:
             if not (self.trained / part).exists():
                 raise InputError(
                     f"{self.trained}: has no {part}; wanted: the folder that the stage train wrote."
                 )
-        from odflow.odapi.pipeline_config import read_pipeline_config
-        from odflow.training.exporting import export_detector
-        from odflow.training.translation import translate
+        if "tflite_int8" in self.formats and self.images is None:
+            raise ConfigError(
+                "export: tflite_int8 needs images, some like those that the detector will see; the "
+                "ranges of int8 are set by them."
+            )
 
-        config = self.trained / "pipeline.config"
-        settings, _ = translate(read_pipeline_config(config), str(config))
-        self.exported.mkdir()
-        export_detector(settings, self.trained, self.exported)
-        for name in ("pipeline.config", "label_map.pbtxt"):
-            shutil.copyfile(self.trained / name, self.exported / name)
-        shutil.copytree(
-            self.trained / "checkpoint", self.exported / "checkpoint", copy_function=shutil.copyfile
-        )
-        size = (self.exported / "frozen_inference_graph.pb").stat().st_size / 1e6
-        job.say(f"frozen_inference_graph.pb, {size:.1f} MB, {settings.model.num_classes} classes")
+    def _write(self, form: str, detector: Any) -> None:
+        from odflow.training.exporting import write_frozen_graph, write_saved_model
+
+        file = self.exported / FILES[form]
+        if form == "frozen":
+            write_frozen_graph(detector, file)
+        elif form == "saved_model":
+            write_saved_model(detector, file)
+        else:
+            from odflow.training.tflite_export import convert
+
+            assert form == "tflite" or self.images is not None
+            images = _images(self.images, self.count) if form == "tflite_int8" else None
+            file.write_bytes(convert(detector.kind, detector.network, images))
+
+    def _checked(self, form: str, expected: Any) -> str:
+        """Load what was written again, and say how it compares."""
+        from odflow.training.export_check import EXACT, QUANTIZED, check
+
+        file = self.exported / FILES[form]
+        agreement = check(file, expected, QUANTIZED if form == "tflite_int8" else EXACT)
+        size = sum(one.stat().st_size for one in (file, *file.rglob("*")) if one.is_file()) / 1e6
+        return f"{FILES[form]}, {size:.1f} MB: {agreement.summary()}"
+
+    def _pictures(self) -> Iterator[NDArray[np.uint8]]:
+        if self.check_images is not None:
+            return _images(self.check_images, CHECKED_AT_MOST)
+        from odflow.training.drawn_images import drawn_images
+
+        return drawn_images()
+
+
+def _images(path: Path | None, at_most: int) -> Iterator[NDArray[np.uint8]]:
+    from odflow.formats.images import find_images, read_image
+
+    assert path is not None
+    for image in find_images(path)[:at_most]:
+        yield read_image(image.path)

@@ -1,0 +1,24 @@
+"""Pictures to try a detector on where nobody gave any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIZES = ((240, 320), (480, 360), (300, 300))
+"""Height and width in pixels."""
+
+
+def drawn_images() -> Iterator[NDArray[np.uint8]]:
+    """Draw coloured boxes before a coloured slope: (height, width, 3) uint8, always the same."""
+    rng = np.random.default_rng(20)
+    for height, width in SIZES:
+        slope = np.linspace(0.0, 1.0, height)[:, None, None] * np.linspace(0.3, 1.0, width)[None, :, None]
+        image = slope * rng.uniform(60.0, 255.0, 3) + rng.normal(0.0, 8.0, (height, width, 3))
+        for _ in range(6):
+            top, left = rng.integers(0, height - 40), rng.integers(0, width - 40)
+            tall, wide = rng.integers(20, height // 2), rng.integers(20, width // 2)
+            image[top : top + tall, left : left + wide] = rng.uniform(0.0, 255.0, 3)
+        yield np.clip(image, 0, 255).astype(np.uint8)
