@@ -12,6 +12,8 @@ from odflow.training.augmentation import Sample
 from odflow.training.center_net.architecture import CenterNet
 from odflow.training.center_net.settings import CenterNetModel
 from odflow.training.checkpoints import Parts
+from odflow.training.faster_rcnn.architecture import FasterRcnn
+from odflow.training.faster_rcnn.settings import FasterRcnnModel
 from odflow.training.settings import Settings
 from odflow.training.ssd.architecture import Ssd
 from odflow.training.ssd.settings import SsdModel
@@ -74,4 +76,4 @@ def architecture(settings: Settings) -> Architecture:
     return ARCHITECTURES[type(settings.model)](settings)
 
 
-ARCHITECTURES: dict[type, Any] = {SsdModel: Ssd, CenterNetModel: CenterNet}
+ARCHITECTURES: dict[type, Any] = {SsdModel: Ssd, FasterRcnnModel: FasterRcnn, CenterNetModel: CenterNet}

@@ -8,12 +8,17 @@ from typing import Any
 from odflow.odapi.section import Coverage, Section
 from odflow.training.augmentation_config import augmentations
 from odflow.training.center_net.config import read_center_net
+from odflow.training.faster_rcnn.config import read_faster_rcnn
 from odflow.training.optimization_config import optimizer
 from odflow.training.reader_config import read_reader
 from odflow.training.settings import Model, Settings, Training
 from odflow.training.ssd.config import read_ssd
 
-ARCHITECTURES: dict[str, Callable[[Section], Model]] = {"ssd": read_ssd, "center_net": read_center_net}
+ARCHITECTURES: dict[str, Callable[[Section], Model]] = {
+    "ssd": read_ssd,
+    "faster_rcnn": read_faster_rcnn,
+    "center_net": read_center_net,
+}
 """The kinds of `model`, and what reads each."""
 
 

@@ -8,7 +8,7 @@ import tf_keras
 from odflow.training.convolutions import Convolutions, apply
 from odflow.training.faster_rcnn.settings import Extractor, Pyramid
 from odflow.training.fpn import TopDown
-from odflow.training.resnet_v1 import ResNetV1
+from odflow.training.resnet_v1 import ResNetV1, resnet_hyperparams
 
 FEATURES = 1024
 """Numbers that a proposal's crop from a pyramid is boiled down to."""
@@ -52,8 +52,9 @@ def box_classifier_features(extractor: Extractor, channels: int) -> tf_keras.Mod
 
 
 def _resnet(extractor: Extractor) -> ResNetV1:
+    own = resnet_hyperparams(weight_decay=0.0001 if extractor.pyramid else 0.0)
     return ResNetV1(
-        Convolutions(extractor.hyperparams, frozen=not extractor.train_batch_norm),
+        Convolutions(extractor.hyperparams or own, frozen=not extractor.train_batch_norm),
         depth=extractor.depth,
         depth_multiplier=extractor.depth_multiplier,
         slim=extractor.slim,

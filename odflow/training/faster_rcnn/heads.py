@@ -26,10 +26,9 @@ NAMES = {BOXES: "BoxEncodingPredictor", CLASSES: "ClassPredictor"}
 def proposal_convolution(first: FirstStage) -> tf_keras.Sequential:
     """The convolution before the proposals, the same for every feature map."""
     layers = Convolutions(first.hyperparams)
-    options = {"dilation_rate": first.dilation}
     return tf_keras.Sequential(
         [
-            layers.conv2d(first.filters, first.kernel_size, "RPNConv", **options),
+            layers.conv2d(first.filters, first.kernel_size, "RPNConv", dilation_rate=first.dilation),
             layers.batch_norm("RPNBatchNorm"),
             tf_keras.layers.Lambda(tf.nn.relu6, name="RPNActivation"),
         ],

@@ -38,8 +38,8 @@ class Extractor:
         depth: 50, 101 or 152.
         slim: TF-Slim's strides, as in the API's TF1 types, not Keras's.
         stride: pixels to a cell of the features without a pyramid.
-        hyperparams: what the backbone's layers share.
         train_batch_norm: the statistics of the batch norms are trained.
+        hyperparams: what the backbone's layers share; None: the backbone's own.
         pyramid: None: proposals come from the fourth stage, and the fifth sees each crop.
         depth_multiplier: factor on the backbone's channels; 1 in every config.
     """
@@ -47,8 +47,8 @@ class Extractor:
     depth: int
     slim: bool
     stride: int
-    hyperparams: Hyperparams
     train_batch_norm: bool
+    hyperparams: Hyperparams | None = None
     pyramid: Pyramid | None = None
     depth_multiplier: float = 1.0
 
@@ -207,7 +207,7 @@ class FasterRcnnModel:
         height, width = self.resizer.height, self.resizer.width
         boxes = self._anchors()
         inside = (boxes[:, :2] >= 0).all(axis=1) & (boxes[:, 2:] <= [height, width]).all(axis=1)
-        return inside | self.first.clip_anchors
+        return np.asarray(inside | self.first.clip_anchors)
 
     def _anchors(self) -> np.ndarray:
         rows, columns = self.input_size
