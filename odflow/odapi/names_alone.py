@@ -14,20 +14,23 @@ def with_names_alone(config: TrainEvalPipelineConfig) -> TrainEvalPipelineConfig
         config: is not changed.
 
     Returns:
-        A copy whose checkpoint, label maps and records are said by name.
+        A copy whose checkpoint, label maps and records are said by name; what still is
+        PATH_TO_BE_CONFIGURED stays so.
     """
     short = TrainEvalPipelineConfig()
     short.CopyFrom(config)
     train = short.train_config
     if train.fine_tune_checkpoint:
-        train.fine_tune_checkpoint = PurePath(train.fine_tune_checkpoint).name
+        train.fine_tune_checkpoint = _name(train.fine_tune_checkpoint)
     readers = [short.train_input_reader] if short.HasField("train_input_reader") else []
     for reader in [*readers, *short.eval_input_reader]:
         if reader.label_map_path:
-            reader.label_map_path = PurePath(reader.label_map_path).name
-        records = (
-            reader.tf_record_input_reader.input_path if reader.HasField("tf_record_input_reader") else []
-        )
-        for number, path in enumerate(records):
-            records[number] = PurePath(path).name
+            reader.label_map_path = _name(reader.label_map_path)
+        if reader.HasField("tf_record_input_reader"):
+            records = reader.tf_record_input_reader.input_path
+            records[:] = [_name(path) for path in records]
     return short
+
+
+def _name(path: str) -> str:
+    return path if "PATH_TO_BE" in path else PurePath(path).name
