@@ -49,11 +49,12 @@ class ImportCheckpoint(Stage):
 
     def run(self, job: Job) -> None:
         """Build the config's network, fill it, save it with what explains it."""
+        from odflow.odapi.checkpoint import read_checkpoint
         from odflow.training.trained_folder import Imported
 
         imported = Imported(self.pipeline_config, self._label_map())
         settings = imported.settings()
-        from odflow.odapi.checkpoint import read_checkpoint
+        # TensorFlow comes with these: what is wrong with the config is told before it.
         from odflow.training.architecture import architecture
         from odflow.training.checkpoints import fill
 

@@ -140,7 +140,7 @@ def fill(
             wanted[name] = variable
         else:
             left[name] = f"not part of {kind}"
-    sources = _sources(wanted, weights, parts.of(kind))
+    sources = _sources(wanted, weights, parts.backbone)
     left |= _misfits(wanted, sources, weights, parts)
     report = _report(weights, kind, wanted, sources, left)
     if not allow_partial:
@@ -150,16 +150,16 @@ def fill(
     return report
 
 
-def _sources(wanted: Mapping[str, Any], weights: Weights, prefixes: tuple[str, ...]) -> dict[str, str]:
+def _sources(wanted: Mapping[str, Any], weights: Weights, backbone: tuple[str, ...]) -> dict[str, str]:
     """The checkpoint's name for each variable that it has."""
-    classifier = _classifier_names(wanted, prefixes)
+    classifier = _classifier_names(wanted, backbone)
     shifted = {ours: theirs for theirs, ours in tf1_names.aligned(weights, wanted).items()}
-    found = {name: weights.locate(name) or weights.locate(classifier[name]) for name in wanted}
+    found = {name: weights.locate(name) or weights.locate(classifier.get(name, "")) for name in wanted}
     return {name: source for name in wanted if (source := found[name] or shifted.get(name))}
 
 
 def _classifier_names(wanted: Mapping[str, Any], prefixes: tuple[str, ...]) -> dict[str, str]:
-    """What each variable is called in a checkpoint of a classifier alone."""
+    """What each variable of the backbone is called in a checkpoint of a classifier alone."""
     names: dict[str, str] = {}
     taken: set[int] = set()
     for prefix in prefixes:
@@ -228,19 +228,12 @@ def _check_backbone(
         f"{weights.source}: fits {loaded} of the backbone's {len(backbone)} variables, wanted: 90 percent. "
         f"It looks like {looks_like(weights.shapes)}; the config asks for {wanted}. "
         f"Misfits: {shown}{_more(misfits)}. "
-        f"{_remedy(report.kind, weights)}"
+        "Give a checkpoint of this architecture, or set allow_partial: true."
     )
 
 
 def _more(misfits: Sequence[str]) -> str:
     return f" and {len(misfits) - SHOWN} more" if len(misfits) > SHOWN else ""
-
-
-def _remedy(kind: str, weights: Weights) -> str:
-    alone = weights.kind == "Keras" or all(name.startswith(CLASSIFIER) for name in weights)
-    if kind != "classification" and alone:
-        return 'It holds a classifier alone: set train_config.fine_tune_checkpoint_type: "classification".'
-    return "Give a checkpoint of this architecture, or set allow_partial: true."
 
 
 def load_weights(network: tf_keras.Model, path: Path) -> None:

@@ -6,16 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import tf_keras
+from typing import TYPE_CHECKING, Any
 
 from odflow.errors import ConfigError, InputError
 from odflow.formats.label_map import read_label_map
 from odflow.odapi.pipeline_config import pipeline_config_text, read_pipeline_config
-from odflow.training.checkpoints import save_weights
 from odflow.training.settings import Settings
 from odflow.training.translation import translate
+
+if TYPE_CHECKING:
+    import tf_keras
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class Imported:
             report: what became of each weight.
             folder: is made, with checkpoint/, pipeline.config, label_map.pbtxt and import.json.
         """
+        from odflow.training.checkpoints import save_weights
+
         config = pipeline_config_text(read_pipeline_config(self.pipeline_config))
         folder.mkdir()
         save_weights(network, folder / "checkpoint", 0)
