@@ -64,9 +64,10 @@ class ExampleDecoder:
             return None
         masks = objects["mask"]
         if self._reader.masks == "png":
-            masks = tf.map_fn(_decode_mask, masks, fn_output_signature=tf.TensorSpec([None, None], tf.uint8))
-        # An image without objects has no masks to tell their size.
-        masks = tf.reshape(masks, tf.concat([[-1], shape], 0))
+            masks = tf.cond(
+                tf.size(masks) > 0, lambda: _decode_masks(masks), lambda: tf.zeros([0, 0, 0], tf.uint8)
+            )
+        masks = tf.reshape(masks, tf.concat([tf.shape(objects["bbox/ymin"]), shape], 0))
         return tf.cast(masks > 0, tf.uint8)
 
     def _keypoints(self, objects: dict[str, tf.Tensor]) -> tuple[tf.Tensor | None, tf.Tensor | None]:
@@ -99,8 +100,11 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(image, [None, None, 3])
 
 
-def _decode_mask(encoded: tf.Tensor) -> tf.Tensor:
-    return tf.io.decode_png(encoded, channels=1)[..., 0]
+def _decode_masks(encoded: tf.Tensor) -> tf.Tensor:
+    def decode(mask: tf.Tensor) -> tf.Tensor:
+        return tf.io.decode_png(mask, channels=1)[..., 0]
+
+    return tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec([None, None], tf.uint8))
 
 
 def _or_ones(values: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:

@@ -1,162 +1,133 @@
+"""In which order examples come, and that this is a function of seed and position."""
+
+import dataclasses
+
 import numpy as np
 import pytest
 
 from odflow.errors import InputError
+from odflow.formats.example import encode_example
+from odflow.formats.tfrecord import write_records
+from odflow.training.settings import Augmentation, Reader
 
 tf = pytest.importorskip("tensorflow")
 
-BOXES = np.array([[0.1, 0.2, 0.5, 0.6], [0.4, 0.5, 0.95, 0.9]], np.float32)
+COUNT = 23
 
 
-def example(boxes=BOXES, classes=(1, 2), crowd=None, image=None):
-    """A serialized Example as the Object Detection API writes it."""
-    if image is None:
-        image = np.random.default_rng(2).integers(0, 256, (96, 128, 3)).astype(np.uint8)
-    feature = {
-        "image/encoded": tf.train.Feature(
-            bytes_list=tf.train.BytesList(value=[tf.io.encode_png(image).numpy()])
-        ),
-        "image/object/class/label": tf.train.Feature(int64_list=tf.train.Int64List(value=classes)),
-    }
-    for name, column in zip(("ymin", "xmin", "ymax", "xmax"), np.asarray(boxes).T, strict=True):
-        feature[f"image/object/bbox/{name}"] = tf.train.Feature(float_list=tf.train.FloatList(value=column))
-    if crowd is not None:
-        feature["image/object/is_crowd"] = tf.train.Feature(int64_list=tf.train.Int64List(value=crowd))
-    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+class Pixels:
+    """An architecture that answers with what it is given."""
 
+    def __init__(self, settings):
+        self.settings = settings
 
-def test_crowds_and_boxes_beyond_the_limit_are_left_out():
-    from odflow.training.inputs import decode
-
-    assert decode(tf.constant(example(crowd=[1, 0])), 10).classes.numpy().tolist() == [2]
-    assert decode(tf.constant(example()), 1).classes.numpy().tolist() == [1]
-
-
-@pytest.mark.parametrize("form", ["JPEG", "PNG"])
-def test_training_sees_the_pixels_that_detect_sees(form, tmp_path):
-    from PIL import Image
-
-    from odflow.formats.images import read_image
-    from odflow.training.inputs import decode
-
-    noise = np.random.default_rng(7).integers(0, 256, (40, 56, 3)).astype(np.uint8)
-    file = tmp_path / "image"
-    Image.fromarray(noise).resize((140, 100)).save(file, form)
-    feature = {"image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[file.read_bytes()]))}
-    serialized = tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
-    np.testing.assert_array_equal(decode(tf.constant(serialized), 10).image, read_image(file))
-
-
-def test_targets_decode_back_to_the_boxes_that_they_were_made_of(settings):
-    from odflow.training.inputs import decode
-    from odflow.training.ssd.boxes import decode_boxes
-    from odflow.training.ssd.targets import Targets
-
-    anchors = settings.model.anchors.boxes(96, 128)
-    _, targets = Targets(settings.model)(decode(tf.constant(example()), 10))
-    positive = targets["box_weights"].numpy() > 0
-    decoded = decode_boxes(targets["encodings"][None], anchors, settings.model.matching.box_scales)[0]
-    wanted = BOXES * [96, 128, 96, 128]
-    kinds = targets["classes"].numpy()[positive]
-    np.testing.assert_allclose(decoded.numpy()[positive], wanted[kinds - 1], atol=1e-3)
-    assert set(kinds) == {1, 2}
-
-
-def test_every_box_has_its_best_anchor_and_all_good_ones(settings):
-    from odflow.ops.boxes import iou
-    from odflow.training.inputs import decode
-    from odflow.training.ssd.targets import Targets
-
-    small = np.float32([[0.5, 0.5, 0.53, 0.53]])  # no anchor overlaps it by half
-    boxes = np.concatenate([BOXES, small])
-    anchors = settings.model.anchors.boxes(96, 128)
-    _, targets = Targets(settings.model)(decode(tf.constant(example(boxes, (1, 2, 2))), 10))
-    overlap = iou(anchors, boxes * np.float32([96, 128, 96, 128]))
-    assert overlap[:, 2].max() < 0.5
-    expected = overlap.max(axis=1) >= 0.5
-    expected[overlap.argmax(axis=0)] = True
-    np.testing.assert_array_equal(targets["box_weights"].numpy() > 0, expected)
-
-
-def test_an_image_without_boxes_is_all_background(settings):
-    from odflow.training.inputs import decode
-    from odflow.training.ssd.targets import Targets
-
-    _, targets = Targets(settings.model)(decode(tf.constant(example(np.zeros((0, 4)), [])), 10))
-    assert (targets["classes"].numpy() == -1).all()
-    assert (targets["class_weights"].numpy() == 1).all()
-    assert (targets["box_weights"].numpy() == 0).all()
+    def targets(self, sample):
+        number = tf.cast(sample.image[0, 0, 0], tf.int32)
+        return sample.boxes_yxyx[:1], {"number": number, "objects": tf.shape(sample.classes)[0]}
 
 
 @pytest.fixture(scope="module")
-def trained(settings, tmp_path_factory):
-    """Twelve steps on eight pictures, stopped after the first checkpoint and gone on with."""
-    from odflow.training.fitting import Folders, fit
-
-    folder = tmp_path_factory.mktemp("fit")
-    record = folder / "train.record"
-    with tf.io.TFRecordWriter(str(record)) as writer:
-        for _ in range(8):
-            writer.write(example())
-    folders = Folders(folder / "scratch", folder / "tensorboard", folder / "checkpoint")
-    seen = []
-    for step, loss in fit(settings, [str(record)], folders, None, 5):
-        seen.append((step, loss))
-        if step == 6:
-            break
-    rest = list(fit(settings, [str(record)], folders, None, 5))
-    return folders, seen, rest
+def files(tmp_path_factory):
+    """Examples 0 to 22 in three shards; an example's number is the colour of its image."""
+    folder = tmp_path_factory.mktemp("records")
+    numbers = np.array_split(np.arange(COUNT), 3)
+    for shard, some in enumerate(numbers):
+        write_records(folder / f"train-{shard}", (numbered(number) for number in some))
+    return sorted(map(str, folder.iterdir()))
 
 
-@pytest.mark.slow
-def test_training_goes_on_from_its_last_checkpoint(trained):
-    folders, seen, rest = trained
-    assert [step for step, _ in rest] == list(range(1, 13))
-    assert np.isnan([loss for step, loss in rest if step <= 5]).all()
-    assert np.isfinite([loss for step, loss in rest if step > 10]).all()
-    assert seen[0][1] > rest[-1][1]
-    assert list(folders.tensorboard.glob("events*"))
+def numbered(number):
+    image = tf.io.encode_png(np.full((4, 4, 3), number, np.uint8)).numpy()
+    boxes = {f"image/object/bbox/{side}": np.zeros(3, "f") for side in ("ymin", "xmin")}
+    boxes |= {f"image/object/bbox/{side}": np.full(3, 0.5, "f") for side in ("ymax", "xmax")}
+    labels = {"image/object/class/label": np.array([1, 2, 1])}
+    return encode_example(
+        {"image/encoded": [image], "image/filename": [b"%d.png" % number], **boxes, **labels}
+    )
 
 
-@pytest.mark.slow
-def test_a_class_id_beyond_the_config_ends_the_training_with_the_reason(settings, tmp_path):
-    from odflow.training.fitting import Folders, fit
+@pytest.fixture
+def kind(settings):
+    def build(**reader):
+        flip = Augmentation("random_horizontal_flip", {"probability": 0.5})
+        chosen = Reader(**{"shuffle_buffer": 8, "files_at_once": 2, "block_length": 2, **reader})
+        training = dataclasses.replace(settings.training, batch_size=4, reader=chosen, augmentations=(flip,))
+        return Pixels(dataclasses.replace(settings, training=training))
 
-    record = tmp_path / "train.record"
-    with tf.io.TFRecordWriter(str(record)) as writer:
-        writer.write(example(classes=(1, 3)))
-    folders = Folders(tmp_path / "scratch", tmp_path / "tensorboard", tmp_path / "checkpoint")
-    with pytest.raises(InputError, match="class id above num_classes, 2"):
-        list(fit(settings, [str(record)], folders, None, 5))
+    return build
 
 
-@pytest.mark.slow
-def test_the_frozen_graph_and_the_checkpoint_agree(trained, settings, tmp_path):
-    from odflow.training.architecture import architecture
-    from odflow.training.checkpoints import load_weights
-    from odflow.training.exporting import Detector, export_detector
+def drawn(files, kind, batches, seed=1, **options):
+    """Numbers of the examples, and whether each was flipped."""
+    from odflow.training.inputs import training_batches
 
-    folders, _, _ = trained
-    export_detector(settings, folders.weights, tmp_path)
-    kind = architecture(settings)
-    network = kind.build()
-    load_weights(network, folders.weights, "full")
-    detector = Detector(network, kind)
-    saved = tf.saved_model.load(str(tmp_path / "saved_model")).signatures["serving_default"]
-    graph = tf.compat.v1.GraphDef.FromString((tmp_path / "frozen_inference_graph.pb").read_bytes())
-    names = ["detection_boxes", "detection_scores", "detection_classes", "num_detections"]
-    rng = np.random.default_rng(3)
-    with tf.Graph().as_default() as frozen:
-        tf.import_graph_def(graph, name="")
-    session = tf.compat.v1.Session(graph=frozen)
-    for size in [(1, 50, 70), (2, 96, 128), (1, 300, 120)]:
-        image = rng.integers(0, 256, (*size, 3)).astype(np.uint8)
-        found = session.run([f"{name}:0" for name in names], {"image_tensor:0": image})
-        direct = detector.detect(tf.constant(image))
-        loaded = saved(tf.constant(image))
-        for name, value in zip(names, found, strict=True):
-            np.testing.assert_allclose(value, direct[name], atol=1e-5)
-            np.testing.assert_allclose(value, loaded[name], atol=1e-5)
-        assert found[0].shape == (size[0], 30, 4)
-        assert (found[3] <= 30).all()
-        assert set(np.unique(found[2])) <= {0.0, 1.0, 2.0}
+    numbers, flipped = [], []
+    for boxes, labels in training_batches(files, kind, seed, **options).take(batches):
+        numbers += labels["number"].numpy().tolist()
+        flipped += (boxes.numpy()[:, 0, 1] > 0).tolist()
+    return numbers, flipped
+
+
+def test_every_epoch_has_every_example_once_in_another_order(files, kind):
+    numbers, _ = drawn(files, kind(), 12)
+    first, second = numbers[:COUNT], numbers[COUNT : 2 * COUNT]
+    assert sorted(first) == sorted(second) == list(range(COUNT))
+    assert first != second
+    assert first != sorted(first)
+
+
+def test_the_seed_decides_the_order_and_the_augmentations(files, kind):
+    assert drawn(files, kind(), 12) == drawn(files, kind(), 12)
+    assert drawn(files, kind(), 6) != drawn(files, kind(), 6, seed=2)
+
+
+@pytest.mark.parametrize("step", [1, 5, 6, 13])
+def test_a_training_that_goes_on_sees_what_it_would_have_seen(files, kind, step):
+    numbers, flipped = drawn(files, kind(), 16)
+    assert drawn(files, kind(), 16 - step, start=4 * step) == (numbers[4 * step :], flipped[4 * step :])
+
+
+def test_workers_see_together_the_batches_of_one(files, kind):
+    alone, _ = drawn(files, kind(), 6)
+    workers = [drawn(files, kind(), 6, shard=(i, 2), batch_size=2)[0] for i in range(2)]
+    together = [number for pair in zip(*workers, strict=True) for number in pair]
+    assert together == alone
+
+
+def test_without_shuffling_files_are_read_in_turn_block_by_block(files, kind):
+    numbers, _ = drawn(files, kind(shuffle=False), 2)
+    assert numbers == [0, 1, 8, 9, 2, 3, 10, 11]
+
+
+def test_every_nth_example_and_so_many_objects_are_taken(files, kind):
+    numbers, _ = drawn(files, kind(shuffle=False, sample_1_of_n=2, files_at_once=1), 3)
+    assert numbers == list(range(0, 23, 2))
+    from odflow.training.inputs import training_batches
+
+    _, labels = next(iter(training_batches(files, kind(max_boxes=2), 1)))
+    assert labels["objects"].numpy().tolist() == [2, 2, 2, 2]
+
+
+def test_the_images_of_a_step_can_be_named_afterwards(files, kind):
+    from odflow.training.inputs import batch_names
+
+    numbers, _ = drawn(files, kind(), 9)
+    for step in (0, 5, 8):
+        expected = [f"{number}.png" for number in numbers[4 * step : 4 * step + 4]]
+        assert batch_names(files, kind().settings.training, 1, step) == expected
+
+
+def test_pictures_that_do_not_decode_are_named_with_the_reason(tmp_path, kind):
+    from odflow.training.inputs import broken_examples
+
+    broken = encode_example({"image/encoded": [b"\xff\xd8\xff no image"], "image/filename": [b"torn.jpg"]})
+    write_records(tmp_path / "train", [numbered(0), broken, numbered(1), numbered(2)])
+    lines = broken_examples([str(tmp_path / "train")], kind().settings.training, 1, 0)
+    assert len(lines) == 1
+    assert lines[0].startswith("torn.jpg: ")
+
+
+def test_files_without_a_record_are_an_error_not_a_wait(tmp_path, kind):
+    (tmp_path / "empty").write_bytes(b"")
+    with pytest.raises(InputError, match="no record to train on"):
+        drawn([str(tmp_path / "empty")], kind(), 1)
