@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import glob
-import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
-from odflow.errors import ConfigError, InputError
+from odflow.errors import ConfigError
 from odflow.graph import InputFile, InputPath, Job, OutputFolder, Stage, output
 
 if TYPE_CHECKING:
-    from odflow.formats.label_map import LabelMap
-    from odflow.odapi.section import Coverage
+    from odflow.training.fitting import Progress
+    from odflow.training.settings import Settings
 
 
 class Train(Stage):
@@ -26,7 +25,7 @@ class Train(Stage):
     bytes: sums over threads come in no fixed order.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     resumes: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = ("tensorflow", "tf-models-official")
 
@@ -34,24 +33,73 @@ class Train(Stage):
     label_map: InputFile = Field(description="the classes of the records (.pbtxt)")
     train_records: InputPath = Field(description="TFRecords to train on: a file, or a folder of them")
     valid_records: InputPath | None = Field(
-        None, description="TFRecords for evaluation, named in the trained config"
+        None, description="TFRecords to evaluate on, see evaluate_every; named in the trained config"
     )
     fine_tune_checkpoint: InputPath | None = Field(
         None,
         description="weights to start from: an exported or trained folder, a folder of checkpoints, "
-        "or a checkpoint's .index file; the config's own fine_tune_checkpoint if left out",
+        "or a checkpoint's prefix (ckpt-0); the config's own fine_tune_checkpoint if left out",
+    )
+    set: dict[str, str | int | float | bool] = Field(
+        {}, description="fields of the config to change first, by path: train_config.batch_size=8"
+    )
+    strict: bool = Field(False, description="an approximated or unsupported field is an error")
+    allow_partial: bool = Field(
+        False, description="go on when less than 90 percent of the backbone's variables fit the checkpoint"
     )
     num_steps: int | None = Field(None, ge=1, description="steps; the config's if left out")
-    batch_size: int | None = Field(None, ge=1, description="images a step; the config's if left out")
+    batch_size: int | None = Field(
+        None, ge=1, description="images a step, of all devices together; the config's if left out"
+    )
+    accumulate: int = Field(
+        1, ge=1, description="small batches that a batch is worked off in, to save memory; the same result"
+    )
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        "float32", description="what the network computes in; weights and losses have 32 bits"
+    )
+    strategy: Literal["auto", "one_device", "mirrored", "multi_worker_mirrored", "ray"] = Field(
+        "auto",
+        description="auto: all GPUs of the machine; multi_worker_mirrored: the machines of TF_CONFIG, each "
+        "running this command; ray: workers on a Ray cluster",
+    )
+    workers: int = Field(1, ge=1, description="with strategy ray: processes that train together")
     checkpoint_steps: int = Field(100, ge=1, description="steps between two checkpoints")
+    evaluate_every: int = Field(
+        0,
+        ge=0,
+        description="steps between two evaluations on valid_records; the best weights are kept; 0: none",
+    )
+    patience: int = Field(
+        0, ge=0, description="evaluations without a better mAP after which training ends; 0: it does not"
+    )
 
     trained: OutputFolder = output(
         "trained",
-        "checkpoint/, pipeline.config, label_map.pbtxt, translation.json, tensorboard/",
+        "checkpoint/, pipeline.config, label_map.pbtxt, translation.json and .md, tensorboard/, "
+        "evaluations.json, fine_tune.json",
     )
+
+    @field_validator("fine_tune_checkpoint")
+    @classmethod
+    def _existing(cls, path: Path | None) -> Path | None:
+        from odflow.odapi.checkpoint import existing_path
+
+        return path and existing_path(path)
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Train:
+        if self.evaluate_every and self.valid_records is None:
+            raise ValueError("evaluate_every needs valid_records")
+        if self.patience and not self.evaluate_every:
+            raise ValueError("patience needs evaluate_every")
+        if self.workers > 1 and self.strategy != "ray":
+            raise ValueError("workers needs strategy: ray")
+        return self
 
     def also_reads(self) -> Iterable[Path]:
         """The files of a checkpoint that the config, or an index file, names."""
+        from odflow.odapi.checkpoint import checkpoint_files
+
         start = self.fine_tune_checkpoint
         if start is None:
             from odflow.odapi.pipeline_config import read_pipeline_config
@@ -60,31 +108,25 @@ class Train(Stage):
         return checkpoint_files(start) if start else ()
 
     def run(self, job: Job) -> None:
-        """Translate the config, train, and keep the weights with what explains them."""
-        from odflow.formats.label_map import read_label_map
+        """Translate the config, check the records, train, and keep the weights with what explains them."""
         from odflow.odapi.pipeline_config import pipeline_config_text
-        from odflow.training.translation import translate
 
         config = self._filled_config()
-        settings, coverage = translate(config, str(self.config))
-        _check_classes(
-            settings.model.num_classes, read_label_map(self.label_map), self.config, self.label_map
-        )
-        files = _check_records(self.train_records)
-        self.trained.mkdir(exist_ok=True)
-        _tell_coverage(job, config, coverage, self.trained / "translation.json")
-        loss = self._fit(job, settings, files, self.fine_tune_checkpoint or _own_checkpoint(config))
+        settings = self._translated(job, config)
+        files = self._checked_records(job, settings)
+        start = self.fine_tune_checkpoint or _own_checkpoint(config)
+        step, loss = self._fit(job, settings, files, start)
         (self.trained / "pipeline.config").write_text(pipeline_config_text(config), encoding="utf-8")
         (self.trained / "label_map.pbtxt").write_bytes(self.label_map.read_bytes())
-        job.say(f"{settings.training.num_steps} steps, loss {loss:.3f}")
+        job.say(f"{step} steps, loss {loss:.3f}")
 
     def _filled_config(self) -> Any:
-        """The config with the stage's inputs in the places that they stand in for."""
+        """The config as `set` changes it, with the stage's inputs in the places that they stand in for."""
         from odflow.odapi.assignment import set_field
         from odflow.odapi.pipeline_config import read_pipeline_config, unfilled_paths
 
         config = read_pipeline_config(self.config)
-        for path, value in self._fillings().items():
+        for path, value in {**self.set, **self._fillings()}.items():
             if value is not None:
                 set_field(config, path, value)
         if self.valid_records is None:
@@ -95,6 +137,10 @@ class Train(Stage):
                 "\n".join(
                     f"{self.config}: {path} is PATH_TO_BE_CONFIGURED. {_remedy(path)}" for path in unfilled
                 )
+            )
+        if not config.train_config.num_steps:
+            raise ConfigError(
+                f"{self.config}: train_config.num_steps is 0 (for ever). Give the stage num_steps."
             )
         return config
 
@@ -112,50 +158,74 @@ class Train(Stage):
             "train_config.batch_size": self.batch_size,
         }
 
-    def _fit(self, job: Job, settings: Any, files: list[str], start: Path | None) -> float:
-        """Train with a bar that shows the loss; returns the last mean loss."""
-        from odflow.training.fitting import Folders, fit
+    def _translated(self, job: Job, config: Any) -> Settings:
+        """The settings; what became of every field is written, and told where it is not honoured."""
+        from odflow.formats.label_map import read_label_map
+        from odflow.odapi.coverage_report import CoverageReport
+        from odflow.training.translation import translate
 
-        folders = Folders(job.staging / "training", self.trained / "tensorboard", self.trained / "checkpoint")
-        job.log.info("TensorBoard: tensorboard --logdir %s", folders.tensorboard)
-        steps = fit(settings, files, folders, start, self.checkpoint_steps)
-        loss = 0.0
-        bar = job.progress(steps, total=settings.training.num_steps, unit="step")
-        for step, loss in bar:
+        settings, coverage = translate(config, str(self.config))
+        kind = config.model.WhichOneof("model")
+        ids = read_label_map(self.label_map).ids
+        _check_classes(f"model.{kind}.num_classes", settings.model.num_classes, ids, self)
+        report = CoverageReport.of(config, coverage)
+        if self.strict:
+            report.check_strict()
+        for path, verdict in report.loose():
+            job.log.warning("%s: %s: %s", path, verdict.state, verdict.remark)
+        self.trained.mkdir(exist_ok=True)
+        (self.trained / "translation.json").write_text(report.to_json(), encoding="utf-8")
+        (self.trained / "translation.md").write_text(report.to_markdown(), encoding="utf-8")
+        job.say(f"{report.summary()}, see translation.md")
+        reader = replace(settings.training.reader, class_ids=ids)
+        return replace(settings, training=replace(settings.training, reader=reader))
+
+    def _checked_records(self, job: Job, settings: Settings) -> list[str]:
+        """The files to train on, after a look at every example, those to evaluate on included."""
+        from odflow.formats.record_check import check_records
+        from odflow.formats.tfrecord import record_files
+
+        classes, ids = settings.model.num_classes, settings.training.reader.class_ids
+        files = record_files(self.train_records)
+        check_records(files, classes, ids, progress=job.progress)
+        if self.valid_records and self.evaluate_every:
+            check_records(record_files(self.valid_records), classes, ids, progress=job.progress)
+        return [str(file) for file in files]
+
+    def _fit(self, job: Job, settings: Settings, files: list[str], start: Path | None) -> tuple[int, float]:
+        """Train with a bar that shows loss, speed and the time left; returns the last step and its loss."""
+        from odflow.formats.label_map import read_label_map
+        from odflow.training.fitting import fit
+        from odflow.training.run_options import Data, Folders, Options
+
+        data = Data(files, self.valid_records, read_label_map(self.label_map), start)
+        folders = Folders(job.staging / "training", self.trained)
+        options = Options(**{name: getattr(self, name) for name in (field.name for field in fields(Options))})
+        total = settings.training.num_steps
+        job.log.info("TensorBoard: tensorboard --logdir %s", self.trained / "tensorboard")
+        step, loss = 0, 0.0
+        bar = job.progress(_steps(job, fit(settings, data, folders, options)), total=total, unit="step")
+        for one in bar:
+            step, loss = one.step, one.loss
             if math.isnan(loss):  # a step of the run that was stopped
                 continue
-            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+            speed = f"{one.images_per_second:.1f}"
+            bar.set_postfix({"loss": f"{loss:.3f}", "images/s": speed}, refresh=False)
             if bar.disable and step % self.checkpoint_steps == 0:
-                job.log.info("step %d of %d, loss %.3f", step, settings.training.num_steps, loss)
-        return loss
+                left = (total - step) * settings.training.batch_size / (one.images_per_second or math.inf)
+                job.log.info(
+                    "step %d of %d, loss %.3f, %s images/s, %.0f s left", step, total, loss, speed, left
+                )
+        return step, loss
 
 
-def _check_records(path: Path) -> list[str]:
-    """The files to train on, the first record of each whole."""
-    from odflow.formats.tfrecord import read_records, record_files
-
-    files = record_files(path)
-    first = [next(read_records(file), None) for file in files]
-    if not any(first):
-        raise InputError(
-            f"{path}: holds no example; nothing to train on. Did filter or split leave no image?"
-        )
-    return [str(file) for file in files]
-
-
-def checkpoint_files(path: Path) -> list[Path]:
-    """The files of a checkpoint.
-
-    Args:
-        path: a folder, a checkpoint's prefix (``ckpt-300``) or its ``.index`` file.
-
-    Returns:
-        Those that are there, sorted.
-    """
-    if path.is_dir():
-        return sorted(one for one in path.rglob("*") if one.is_file())
-    prefix = path.with_suffix("") if path.suffix == ".index" else path
-    return sorted(prefix.parent.glob(f"{glob.escape(prefix.name)}.*"))
+def _steps(job: Job, progress: Iterable[Progress]) -> Iterator[Progress]:
+    """The steps; what is told between them is said."""
+    for one in progress:
+        if not one.notes:
+            yield one
+        for note in one.notes:
+            job.say(note)
 
 
 def _own_checkpoint(config: Any) -> Path | None:
@@ -172,26 +242,10 @@ def _remedy(path: str) -> str:
     return "Write a path there, or remove the line."
 
 
-def _check_classes(num_classes: int, label_map: LabelMap, config: Path, path: Path) -> None:
-    last = max(label_map.names, default=0)
+def _check_classes(field: str, num_classes: int, ids: Mapping[str, int], stage: Train) -> None:
+    last = max(ids.values(), default=0)
     if num_classes != last:
         raise ConfigError(
-            f"{config}: model.ssd.num_classes is {num_classes}, the ids of {path} end at {last}. "
+            f"{stage.config}: {field} is {num_classes}, the ids of {stage.label_map} end at {last}. "
             f"Set num_classes: {last}, or give the label map that the records were written with."
         )
-
-
-def _tell_coverage(job: Job, config: Any, coverage: Coverage, file: Path) -> None:
-    """Write what became of every field, and name those that are not honoured."""
-    import json
-
-    from odflow.odapi.pipeline_config import set_fields
-
-    rows = [(path, coverage.of(path)) for path in set_fields(config)]
-    missed = [(path, verdict) for path, verdict in rows if verdict.state != "honoured"]
-    for path, verdict in missed:
-        level = logging.INFO if verdict.state == "not applicable" else logging.WARNING
-        job.log.log(level, "%s: %s: %s", path, verdict.state, verdict.remark)
-    table = [{"field": path, "state": verdict.state, "remark": verdict.remark} for path, verdict in rows]
-    file.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
-    job.say(f"{len(rows) - len(missed)} of the config's {len(rows)} fields honoured, see {file.name}")

@@ -56,6 +56,9 @@ class Architecture(Protocol):
     def losses(self, outputs: Any, labels: Tensors) -> dict[str, tf.Tensor]:
         """The weighted terms of the loss, scalars by the API's names, without regularization."""
 
+    def normalizer(self, labels: Tensors) -> tf.Tensor:
+        """What `losses` divides by, float32 scalar: small batches of one large one count by it."""
+
     def detect(self, network: tf_keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Detect in images of one size: preprocessing, network, post-processing.
 

@@ -1,142 +1,112 @@
-"""Train a detector, step by step, so that it can be killed and goes on."""
+"""Train a detector so that it can be killed and goes on, and keep the best of it."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import tensorflow as tf
-import tf_keras
-from official.core import config_definitions
-from official.core.base_trainer import Trainer
-from official.modeling.optimization import ExponentialMovingAverage
-
-from odflow.errors import InputError, StageError
-from odflow.odapi.checkpoint import read_checkpoint
-from odflow.training.architecture import architecture
-from odflow.training.checkpoints import fill, save_weights
-from odflow.training.inputs import training_batches
-from odflow.training.optimizers import build_optimizer
+from odflow.training.best_weights import BestWeights
+from odflow.training.curves import Curves
+from odflow.training.run_options import Data, Folders, Options
 from odflow.training.settings import Settings
-from odflow.training.task import TERMS, DetectionTask
+from odflow.training.train_step import TOTAL
+from odflow.training.trainer import Trainer
 
-SEED = 1
-LOOP = 10
-"""Steps between two looks at the losses."""
+LOOK = 10
+"""Steps between two points of the curves."""
+
+QUICK = 0.2
+"""Seconds; steps that take less are done several at a time, others one by one, so that the bar moves."""
 
 
 @dataclass(frozen=True)
-class Folders:
-    """Where a training keeps its files.
+class Progress:
+    """How far a training is.
 
     Attributes:
-        scratch: checkpoints with the optimizer's state, for going on after a kill.
-        tensorboard: the curves.
-        weights: in the end one checkpoint, the weights alone.
+        step: steps done.
+        loss: the total loss of this step; NaN for steps of an earlier call.
+        images_per_second: of the latest steps; 0 while it is not known.
+        notes: lines to tell.
     """
 
-    scratch: Path
-    tensorboard: Path
-    weights: Path
+    step: int
+    loss: float = math.nan
+    images_per_second: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
-def fit(
-    settings: Settings, files: Sequence[str], folders: Folders, start: Path | None, checkpoint_steps: int
-) -> Iterator[tuple[int, float]]:
+def fit(settings: Settings, data: Data, folders: Folders, options: Options) -> Iterator[Progress]:
     """Train, or go on training from the last checkpoint in the scratch folder.
+
+    With evaluations, the weights that are kept are those with the best mAP; without, the last.
 
     Args:
         settings: what is trained and how.
-        files: the TFRecord files.
+        data: the inputs.
         folders: where files go.
-        start: the fine-tune checkpoint, if any.
-        checkpoint_steps: steps between two checkpoints.
+        options: how it is run.
 
     Yields:
-        The number of steps done and the mean loss of the latest ones, once for each
-        step; steps of an earlier call that was killed come at once, with a loss of NaN.
+        One for each step, in their order, and others with notes.
 
     Raises:
+        ConfigError: the batch cannot be shared out, or a pattern of variables is wrong.
         InputError: the fine-tune checkpoint does not fit, or an example cannot be used.
-        StageError: the loss is no longer a number.
+        StageError: the loss is no longer a number; the message names the images.
     """
-    tf_keras.utils.set_random_seed(SEED)
-    with _strategy().scope():
-        trainer = _trainer(settings, files, start)
-    saver = tf.train.CheckpointManager(trainer.checkpoint, str(folders.scratch), max_to_keep=2)
-    saver.restore_or_initialize()
-    done = int(trainer.global_step)
-    yield from ((step, math.nan) for step in range(1, done + 1))
-    yield from _steps(trainer, saver, folders.tensorboard, checkpoint_steps)
-    if isinstance(trainer.optimizer, ExponentialMovingAverage):
-        trainer.optimizer.swap_weights()
-    save_weights(trainer.model, folders.weights, settings.training.num_steps)
+    if options.strategy == "ray":
+        from odflow.training.ray_workers import fit_on_ray
+
+        yield from fit_on_ray(settings, data, folders, options)
+        return
+    trainer = Trainer(settings, data.train, folders.scratch / "steps", options)
+    yield from _begin(trainer, data, folders.trained, options.allow_partial)
+    best = BestWeights(trainer, data, folders, options) if options.evaluate_every else None
+    yield from _steps(trainer, best, folders.trained, options)
+    if best:
+        yield Progress(trainer.step, notes=(best.publish(),))
+    else:
+        trainer.save_weights(folders.trained / "checkpoint")
 
 
-def _strategy() -> tf.distribute.Strategy:
-    gpus = tf.config.list_logical_devices("GPU")
-    if len(gpus) > 1:
-        return tf.distribute.MirroredStrategy()
-    return tf.distribute.OneDeviceStrategy(gpus[0].name if gpus else "/cpu:0")
+def _begin(trainer: Trainer, data: Data, trained: Path, allow_partial: bool) -> Iterator[Progress]:
+    """Fill the network and tell what with; steps of an earlier call come at once."""
+    notes = []
+    if trainer.restore():
+        yield from (Progress(step) for step in range(1, trainer.step + 1))
+        notes.append(f"goes on after step {trainer.step}, with the rate and the images that are due there")
+    elif data.start is not None:
+        report = trainer.start_from(data.start, allow_partial)
+        text = json.dumps(report.to_json(), indent=2) + "\n"
+        (trained / "fine_tune.json").write_text(text, encoding="utf-8")
+        notes.append(report.summary())
+    frozen = len(trainer.network.trainable_variables) - len(trainer.variables)
+    if frozen:
+        notes.append(f"{frozen} variables frozen, {len(trainer.variables)} trained")
+    if notes:
+        yield Progress(trainer.step, notes=tuple(notes))
 
 
-def _trainer(settings: Settings, files: Sequence[str], start: Path | None) -> Trainer:
-    kind = architecture(settings)
-    task = DetectionTask(kind)
-    network = task.build_model()
-    if start is not None:
-        fill(network, read_checkpoint(start), kind.parts, settings.training.fine_tune_type)
-    batches = training_batches(files, kind, SEED)
-    return Trainer(
-        config=config_definitions.ExperimentConfig(task=task.task_config),
-        task=task,
-        model=network,
-        optimizer=build_optimizer(settings.training.optimizer),
-        train=True,
-        evaluate=False,
-        train_dataset=tf.distribute.get_strategy().experimental_distribute_dataset(batches),
-    )
-
-
-def _steps(
-    trainer: Trainer, saver: tf.train.CheckpointManager, tensorboard: Path, checkpoint_steps: int
-) -> Iterator[tuple[int, float]]:
-    last = trainer.task.kind.settings.training.num_steps
-    step = int(trainer.global_step)
-    writer = tf.summary.create_file_writer(str(tensorboard))
-    while step < last:
-        stop = min(last, _next(step, LOOP), _next(step, checkpoint_steps))
-        logs = _train(trainer, stop - step)
-        _check(logs["training_loss"], stop)
-        with writer.as_default():
-            for name in ("training_loss", *TERMS, "learning_rate"):
-                tf.summary.scalar(name, logs[name], step=stop)
-        if stop == last or stop % checkpoint_steps == 0:
-            saver.save(checkpoint_number=stop)
-        yield from ((done, logs["training_loss"]) for done in range(step + 1, stop + 1))
-        step = stop
-    writer.close()
-
-
-def _train(trainer: Trainer, steps: int) -> dict[str, float]:
-    """Train some steps; the mean losses."""
-    try:
-        return {name: float(value) for name, value in trainer.train(tf.constant(steps)).items()}
-    except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
-        told = next((line for line in error.message.splitlines() if "record" in line), error.message)
-        raise InputError(f"train: an example cannot be used ({told.strip()[:200]}).") from error
-
-
-def _next(step: int, interval: int) -> int:
-    """The first multiple of the interval after a step."""
-    return (step // interval + 1) * interval
-
-
-def _check(loss: float, step: int) -> None:
-    if not math.isfinite(loss):
-        raise StageError(
-            f"train: the loss is {loss} at step {step}; a lower learning rate, a longer warm-up or "
-            "train_config.gradient_clipping_by_norm: 10.0 helps."
-        )
+def _steps(trainer: Trainer, best: BestWeights | None, trained: Path, options: Options) -> Iterator[Progress]:
+    training = trainer.kind.settings.training
+    curves = Curves(trained / "tensorboard" / "train")
+    last = training.num_steps
+    intervals = (LOOK, options.checkpoint_steps, options.evaluate_every or last)
+    while trainer.step < last and not (best and best.enough):
+        begun = trainer.step
+        stop = min(last, *((begun // interval + 1) * interval for interval in intervals))
+        losses = trainer.train(stop - begun if trainer.seconds_per_step < QUICK else 1)
+        step, rate = trainer.step, training.batch_size / trainer.seconds_per_step
+        curves.add(losses)
+        if step % LOOK == 0 or step == last:
+            curves.write(step, trainer.learning_rate())
+        yield from (Progress(begun + 1 + i, one[TOTAL], rate) for i, one in enumerate(losses))
+        evaluated = best is not None and (step % options.evaluate_every == 0 or step == last)
+        if best and evaluated:
+            yield Progress(step, notes=(best.evaluate(),))
+        if evaluated or step % options.checkpoint_steps == 0 or step == last:
+            trainer.save()

@@ -14,7 +14,7 @@ from odflow.training.checkpoints import Parts
 from odflow.training.post_processing import AnchorPredictions, convert_scores, detections
 from odflow.training.preprocessing import preprocess
 from odflow.training.settings import Settings
-from odflow.training.ssd.losses import ssd_losses
+from odflow.training.ssd.losses import normalizer, ssd_losses
 from odflow.training.ssd.network import build_network
 from odflow.training.ssd.settings import SsdModel
 from odflow.training.ssd.targets import Targets
@@ -50,6 +50,10 @@ class Ssd:
         """`classification_loss` and `localization_loss`."""
         _, encodings, logits = outputs
         return ssd_losses(encodings, logits, labels, self.model.losses, self._decode)
+
+    def normalizer(self, labels: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The positive anchors, where the losses are divided by them."""
+        return normalizer(labels, self.model.losses)
 
     def detect(self, network: tf_keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Detect in images of one size; see `Architecture.detect`."""

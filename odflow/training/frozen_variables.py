@@ -1,0 +1,72 @@
+"""Which variables a training leaves alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from odflow.errors import ConfigError, nearest
+from odflow.training.settings import Training
+
+
+def trained_names(names: Mapping[str, Sequence[str]], training: Training) -> list[str]:
+    """Choose by `update_trainable_variables`, then by `freeze_variables`.
+
+    As in the API, a pattern is a regular expression that must match from the beginning
+    of a name, not to its end. Frozen batch norms still gather their statistics, unless
+    the model's own `freeze_batchnorm` says otherwise.
+
+    Args:
+        names: each variable's checkpoint key, and the names that patterns may mean it by.
+        training: the patterns.
+
+    Returns:
+        The keys of what is trained, in their order.
+
+    Raises:
+        ConfigError: a pattern is no regular expression or matches no variable, or nothing
+            is left to train; one line for each.
+    """
+    wrong: list[str] = []
+
+    def matched(field: str, patterns: Sequence[str]) -> set[str]:
+        found = {pattern: _matches(field, pattern, names, wrong) for pattern in patterns}
+        return set().union(*found.values())
+
+    updated = matched("update_trainable_variables", training.update_trainable_variables)
+    frozen = matched("freeze_variables", training.freeze_variables)
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+    chosen = updated if training.update_trainable_variables else set(names)
+    trained = [key for key in names if key in chosen and key not in frozen]
+    if not trained:
+        raise ConfigError(
+            f"train_config.freeze_variables and update_trainable_variables leave none of the {len(names)} "
+            "variables to train. Take a pattern out."
+        )
+    return trained
+
+
+def _matches(field: str, pattern: str, names: Mapping[str, Sequence[str]], wrong: list[str]) -> set[str]:
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        wrong.append(f'train_config.{field}: "{pattern}" is no regular expression: {error}.')
+        return set()
+    found = {key for key, others in names.items() if any(map(expression.match, (key, *others)))}
+    if not found:
+        known = [name for key, others in names.items() for name in (key, *others)]
+        plain = re.sub(r"\.\*|[\\^$]", "", pattern)
+        wrong.append(
+            f'train_config.{field}: "{pattern}" matches the beginning of no variable.{_nearest(plain, known)}'
+        )
+    return found
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    """Names that hold the word, else the nearest beginnings of names."""
+    holding = [name for name in known if word in name]
+    if holding:
+        return f' "{holding[0]}" holds it further on: put .* before it.'
+    depth = word.rstrip("/").count("/") + 1
+    return nearest(word, {"/".join(name.split("/")[:depth]) for name in known})
