@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from odflow.errors import ConfigError
 from odflow.training.augmentation import Sample
 from odflow.training.boxes import encode_boxes, pairwise_iou
 from odflow.training.faster_rcnn.proposals import SCALES, sample
@@ -118,7 +119,11 @@ def _weights(sample: Sample) -> tf.Tensor:
 def _masks(sample: Sample) -> tf.Tensor:
     """Cut each mask (B, height, width) down to its box: (B, 112, 112) uint8."""
     masks = sample.masks
-    assert masks is not None, "train_input_reader.load_instance_masks reads masks"
+    if masks is None:
+        raise ConfigError(
+            "train_input_reader.load_instance_masks is false, and number_of_stages: 3 learns masks; "
+            "wanted: load_instance_masks: true."
+        )
     cut = tf.image.crop_and_resize(
         tf.cast(masks[..., tf.newaxis], tf.float32),
         sample.boxes_yxyx,

@@ -1,0 +1,170 @@
+"""The network: what its variables are called, what fills them, what comes out."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+from odflow.training.settings import Settings
+
+tf = pytest.importorskip("tensorflow")
+import tf_keras  # noqa: E402
+
+from odflow.odapi.checkpoint import read_checkpoint  # noqa: E402
+from odflow.training.checkpoints import fill, variables_by_name  # noqa: E402
+from odflow.training.convolutions import Convolutions  # noqa: E402
+from odflow.training.faster_rcnn.architecture import FasterRcnn  # noqa: E402
+from odflow.training.resnet_v1 import ResNetV1  # noqa: E402
+
+FIRST, SECOND = "_first_stage_box_predictor", "_mask_rcnn_box_predictor"
+CONVOLVED, MASKED = f"{FIRST}/_prediction_heads", f"{SECOND}/_third_stage_heads/mask_predictions"
+HEADS = {
+    f"{FIRST}_first_conv/layer_with_weights-0",
+    f"{CONVOLVED}/box_encodings/0/_box_encoder_layers/0",
+    f"{CONVOLVED}/class_predictions_with_background/0/_class_predictor_layers/0",
+    f"{SECOND}/_box_prediction_head/_box_encoder_layers/1",
+    f"{SECOND}/_class_prediction_head/_class_predictor_layers/1",
+    f"{MASKED}/_mask_predictor_layers/0",
+    f"{MASKED}/_mask_predictor_layers/3",
+}
+"""The API's names, by its attributes; a layer that does nothing counts in a list of layers."""
+
+
+def leaves(names):
+    found = {}
+    for name in names:
+        layer, _, leaf = name.removeprefix("model/").rpartition("/")
+        found.setdefault(layer, set()).add(leaf)
+    return found
+
+
+def test_variables_are_called_as_in_the_api_s_checkpoints(settings, few_units):
+    found = leaves(variables_by_name(FasterRcnn(settings).build()))
+    backbone = {name for name in found if name.startswith("_feature_extractor")}
+    assert found.keys() - backbone == HEADS
+    assert all(found[name] == {"kernel", "bias"} for name in HEADS)
+    layers = {(*re.fullmatch(r"(\w+)/layer_with_weights-(\d+)", name).groups(),) for name in backbone}
+    first, second = (
+        "_feature_extractor_for_proposal_features",
+        "_feature_extractor_for_box_classifier_features",
+    )
+    # A convolution and a batch norm for conv1 and for the four of each stage's one unit.
+    assert layers == {(first, str(i)) for i in range(2 + 3 * 8)} | {(second, str(i)) for i in range(8)}
+
+
+def test_a_pyramid_s_variables_are_those_of_its_attributes(pyramid_model, training, few_units):
+    names = variables_by_name(FasterRcnn(Settings(pyramid_model, training)).build())
+    inside = "model/_feature_extractor_for_proposal_features/"
+    parts = {name.removeprefix(inside).split("/")[0] for name in names if name.startswith(inside)}
+    assert parts == {"classification_backbone", "fpn_features_generator", "coarse_feature_layers"}
+    assert f"{inside}coarse_feature_layers/0/0/kernel" in names
+    assert f"{inside}classification_backbone/layer_with_weights-0/kernel" in names
+    dense = "model/_feature_extractor_for_box_classifier_features/layer_with_weights-"
+    assert {names[f"{dense}{i}/kernel"].shape[1] for i in (0, 2)} == {1024}
+
+
+@pytest.mark.parametrize("pyramid", [False, True])
+def test_a_classifier_fills_the_whole_backbone(model, pyramid_model, training, few_units, tmp_path, pyramid):
+    kind = FasterRcnn(Settings(pyramid_model if pyramid else model, training))
+    network = kind.build()
+    inputs = tf_keras.Input([None, None, 3])
+    extractor = kind.model.extractor
+    resnet = ResNetV1(Convolutions(extractor.hyperparams), depth_multiplier=extractor.depth_multiplier)
+    classifier = tf_keras.Model(inputs, resnet.stages(inputs))
+    for i, variable in enumerate(classifier.variables):
+        variable.assign(tf.fill(variable.shape, float(i)))
+    prefix = tf.train.Checkpoint(model=classifier).save(str(tmp_path / "ckpt"))
+    report = fill(network, read_checkpoint(tmp_path), kind.parts, "classification")
+    assert prefix
+    backbone = [name for name in variables_by_name(network) if name.startswith(kind.parts.backbone)]
+    assert sorted(report.loaded) == sorted(backbone)
+    by_shape = sorted(float(np.ravel(variables_by_name(network)[name])[0]) for name in backbone)
+    assert by_shape == [float(i) for i in range(len(classifier.variables))]
+
+
+def test_another_number_of_classes_keeps_all_but_the_last_layers(settings, few_units, tmp_path):
+    kind = FasterRcnn(settings)
+    tf.train.Checkpoint(model=kind.build()).save(str(tmp_path / "ckpt"))
+    other = FasterRcnn(
+        dataclasses.replace(settings, model=dataclasses.replace(settings.model, num_classes=5))
+    )
+    report = fill(other.build(), read_checkpoint(tmp_path), other.parts, "full")
+    assert {name.split("/")[2] for name in report.left} == {
+        "_box_prediction_head",
+        "_class_prediction_head",
+        "_third_stage_heads",
+    }
+
+
+@pytest.mark.parametrize("pyramid", [False, True])
+@pytest.mark.parametrize("stages", [1, 2, 3])
+def test_what_comes_out_has_the_api_s_names_shapes_and_types(
+    model, pyramid_model, training, few_units, pyramid, stages
+):
+    chosen = dataclasses.replace(pyramid_model if pyramid else model, stages=stages)
+    chosen = dataclasses.replace(chosen, masks=chosen.masks if stages == 3 else None)
+    kind = FasterRcnn(Settings(chosen, training))
+    images = tf.random.uniform([2, 50, 70, 3], maxval=256, dtype=tf.int32)
+    found = kind.detect(kind.build(), tf.cast(images, tf.uint8))
+    most = 20 if stages == 1 else 10
+    shapes = {
+        "detection_boxes": (2, most, 4),
+        "detection_scores": (2, most),
+        "detection_classes": (2, most),
+        "num_detections": (2,),
+    }
+    if stages > 1:
+        shapes |= {
+            "detection_multiclass_scores": (2, 10, 3),
+            "detection_anchor_indices": (2, 10),
+            "raw_detection_boxes": (2, 20, 4),
+            "raw_detection_scores": (2, 20, 3),
+        }
+    if stages == 3:
+        shapes |= {"detection_masks": (2, 10, 15, 13)}
+    assert {name: tuple(value.shape) for name, value in found.items()} == shapes
+    assert {value.dtype for value in found.values()} == {tf.float32}
+    boxes = found["detection_boxes"].numpy()
+    assert boxes.min() >= 0.0
+    assert boxes.max() <= 1.0
+    assert (boxes[..., 2:] >= boxes[..., :2]).all()
+
+
+def test_statistics_stand_still_unless_the_config_trains_them(settings, few_units):
+    still = dataclasses.replace(settings.model.extractor, train_batch_norm=False)
+    for extractor in (still, settings.model.extractor):
+        model = dataclasses.replace(settings.model, extractor=extractor, stages=1, masks=None)
+        network = FasterRcnn(Settings(model, settings.training)).build()
+        name = "model/_feature_extractor_for_proposal_features/layer_with_weights-1/moving_mean"
+        before = variables_by_name(network)[name].numpy()
+        network.propose(tf.random.uniform([1, 64, 64, 3]) * 100.0, training=True)
+        after = variables_by_name(network)[name].numpy()
+        assert np.array_equal(before, after) is (extractor is still)
+
+
+def test_dropout_moves_the_dense_layer_along_its_list(settings, few_units):
+    boxes = dataclasses.replace(settings.model.boxes, dropout=0.5)
+    model = dataclasses.replace(settings.model, boxes=boxes)
+    network = FasterRcnn(Settings(model, settings.training)).build()
+    name = "model/_mask_rcnn_box_predictor/_class_prediction_head/_class_predictor_layers/2/kernel"
+    assert name in variables_by_name(network)
+    crops = tf.random.uniform([3, 7, 7, 128])
+    first, again = (network.classify(crops, training=True)[2].numpy() for _ in range(2))
+    assert not np.allclose(first, again)
+    assert np.allclose(network.classify(crops)[2], network.classify(crops)[2])
+
+
+def test_mask_channels_lie_between_features_and_classes():
+    from odflow.training.faster_rcnn.heads import _filters
+
+    assert _filters(2048, 90) == 256  # as the sample configs' masks have it
+
+
+def test_masks_can_be_enlarged_after_the_convolutions(settings, few_units):
+    # The features of a crop are 4 cells a side.
+    masks = dataclasses.replace(settings.model.masks, height=16, width=12, upsample_last=True)
+    model = dataclasses.replace(settings.model, masks=masks)
+    network = FasterRcnn(Settings(model, settings.training)).build()
+    crops = tf.random.uniform([3, 7, 7, 128])
+    assert network.masks(crops, network.classify(crops)[0]).shape == (3, 2, 16, 12)
