@@ -98,6 +98,11 @@ def read_frozen_graph(path: Path) -> FrozenGraph:
             f"{path}: is quantised ({quantised}); wanted: the graph of a float model, to train it on."
         )
     constants = _Constants(nodes)
+    if not any(map(constants.is_weight, nodes)):
+        raise InputError(
+            f"{path}: holds no weights under the names of TensorFlow 1. From an export of odflow or of "
+            "the API's TensorFlow 2, give the checkpoint/ beside it to odapi.import-checkpoint."
+        )
     arrays = {_variable_name(name): constants.array(name) for name in nodes if constants.is_weight(name)}
     folded = dict(constants.folded())
     for scope, (kernel, array, offset) in folded.items():
@@ -115,7 +120,9 @@ def _nodes(path: Path) -> dict[str, Any]:
     try:
         graph = GraphDef.FromString(path.read_bytes())
     except DecodeError as error:
-        raise InputError(f"{path}: is no GraphDef; wanted: a frozen_inference_graph.pb.") from error
+        raise InputError(
+            f"{path}: is no GraphDef, or is damaged; wanted: a frozen_inference_graph.pb."
+        ) from error
     return {node.name: node for node in graph.node}
 
 

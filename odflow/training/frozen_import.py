@@ -53,9 +53,10 @@ def compare_with_graph(kind: Architecture, network: tf_keras.Model, graph: Path,
     try:
         return check(graph, expect(Detector(network, kind), list(drawn_images())), EXACT)
     except StageError as error:
+        found = str(error).partition("does: ")[2]
         raise InputError(
-            f"{graph}: {config} does not describe it, though the weights fit: {error} Give the config that "
-            "the graph was exported with (its image_resizer, anchor_generator, box_coder, post_processing)."
+            f"{config}: describes another detector than {graph}, though the weights fit: {found} Give the "
+            "config it was exported with (image_resizer, anchor_generator, box_coder, post_processing)."
         ) from error
 
 
