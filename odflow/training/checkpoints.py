@@ -59,6 +59,8 @@ class Report:
         loaded: names of the network's variables that have the checkpoint's values.
         left: names of those that keep their first values, to the reason.
         unused: names of the checkpoint that nothing took.
+        dropped: those of them whose layers were filled otherwise, such as a bias that the
+            config's layer has not: what was trained computed something else.
     """
 
     source: str
@@ -67,6 +69,7 @@ class Report:
     loaded: tuple[str, ...]
     left: Mapping[str, str]
     unused: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """One line: how many variables were loaded, left (and why) and unused."""
@@ -78,7 +81,11 @@ class Report:
                 f"{count} {reason}" for reason, count in reasons.most_common()
             )
             said += ")"
-        return said + (f", {len(self.unused)} of the checkpoint unused" if self.unused else "")
+        if self.unused:
+            said += f", {len(self.unused)} of the checkpoint unused"
+        if self.dropped:
+            said += f" ({len(self.dropped)} of them in layers that were filled, first {self.dropped[0]})"
+        return said
 
     def to_json(self) -> dict[str, Any]:
         """All of it, for a file; the source by its name alone, which is the same on every machine."""
@@ -210,7 +217,9 @@ def _report(
     loaded = tuple(name for name in wanted if name not in left)
     used = set(sources.values())
     unused = tuple(name for name in weights if name not in used)
-    return Report(weights.source, weights.kind, kind, loaded, dict(sorted(left.items())), unused)
+    layers = {sources[name].rpartition("/")[0] for name in loaded}
+    dropped = tuple(name for name in unused if name.rpartition("/")[0] in layers)
+    return Report(weights.source, weights.kind, kind, loaded, dict(sorted(left.items())), unused, dropped)
 
 
 def _check_backbone(
