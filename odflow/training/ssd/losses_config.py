@@ -55,21 +55,26 @@ def read_losses(ssd: Section) -> Losses:
         else None,
         background_as_zeros=ssd["encode_background_as_zeros"],
     )
-    _check(loss, losses)
+    _check(ssd, loss, losses)
     _tell_what_is_missing(ssd, loss, losses)
     return losses
 
 
-def _check(loss: Section, losses: Losses) -> None:
-    """What the API refuses too."""
+def _check(ssd: Section, loss: Section, losses: Losses) -> None:
+    if ssd["explicit_background_class"]:
+        raise ssd.refuse(
+            "explicit_background_class", "true", "false; the background is no class of the records"
+        )
     if losses.miner and losses.classification.kind == "weighted_sigmoid_focal":
         raise loss.refuse("hard_example_miner", "set", "no mining, since the focal loss does without")
 
 
 def _tell_what_is_missing(ssd: Section, loss: Section, losses: Losses) -> None:
     if losses.localization.kind in ("iou", "giou"):
-        loss.approximate(
-            "localization_loss", "overlaps of the decoded boxes; the API compares codes as if they were boxes"
+        overlap = loss.section("localization_loss")
+        overlap.approximate(
+            overlap.choice("localization_loss"),
+            "of decoded boxes; the API compares codes as if they were boxes",
         )
     for name in ("random_example_sampler", "equalization_loss"):
         if loss.has(name):

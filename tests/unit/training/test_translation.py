@@ -96,7 +96,7 @@ def test_an_unknown_augmentation_is_listed_not_dropped_in_silence(bccd, tmp_path
             "ssd_inception_v2",
             'type is "ssd_inception_v2"; wanted: ssd_mobilenet',
         ),
-        ("weighted_smooth_l1 { delta: 1.0 }", "weighted_l2 {}", "wanted: weighted_smooth_l1"),
+        ("weighted_smooth_l1 { delta: 1.0 }", "", "localization_loss is not set; wanted: l1"),
         (
             "fpn { min_level: 3",
             "fpn { min_level: 2",
