@@ -126,9 +126,9 @@ class Train(Stage):
         from odflow.odapi.pipeline_config import read_pipeline_config, unfilled_paths
 
         config = read_pipeline_config(self.config)
-        for path, value in {**self.set, **self._fillings()}.items():
-            if value is not None:
-                set_field(config, path, value)
+        given = {path: value for path, value in self._fillings().items() if value is not None}
+        for path, value in {**self.set, **given}.items():
+            set_field(config, path, value)
         if self.valid_records is None:
             config.ClearField("eval_input_reader")
         unfilled = unfilled_paths(config)

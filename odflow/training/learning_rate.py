@@ -46,9 +46,9 @@ def _exponential(settings: LearningRate, step: tf.Tensor) -> tf.Tensor:
     """Decay, counted from the end of the burn-in."""
     count = tf.maximum(step - settings.warmup_steps, 0.0) / settings.decay_steps
     count = tf.floor(count) if settings.staircase else count
-    rate = tf.maximum(settings.base * settings.decay_factor**count, settings.least)
+    rate = settings.base * settings.decay_factor**count
     before = settings.warmup_rate or settings.base
-    return tf.where(step < settings.warmup_steps, before, rate)
+    return tf.maximum(tf.where(step < settings.warmup_steps, before, rate), settings.least)
 
 
 def _manual_step(settings: LearningRate, step: tf.Tensor) -> tf.Tensor:

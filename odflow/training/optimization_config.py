@@ -83,8 +83,10 @@ def _manual_step(section: Section) -> LearningRate:
     steps = [(part["step"], part["learning_rate"]) for part in section.sections("schedule")]
     if [step for step, _ in steps] != sorted({step for step, _ in steps}):
         raise section.refuse("schedule", "not in the order of its steps", "every step above the one before")
-    if section["warmup"] and not steps:
-        raise section.refuse("warmup", "true without a schedule", "a schedule, or no warm-up")
+    if section["warmup"] and not (steps and steps[0][0]):
+        raise section.refuse(
+            "warmup", "true without a first step to rise to", "a schedule from a step above 0"
+        )
     return LearningRate(
         "manual_step",
         section["initial_learning_rate"],

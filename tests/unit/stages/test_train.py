@@ -3,9 +3,13 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from odflow.errors import ConfigError, InputError
+from odflow.formats.example import encode_example
+from odflow.formats.tfrecord import write_records
 from odflow.graph.execute import run_alone
 from odflow.stages.train import Train
 
@@ -70,7 +74,64 @@ def test_a_misspelt_field_is_told_with_line_and_nearest(inputs, tmp_path):
 
 
 def test_records_without_an_example_are_refused(inputs, tmp_path):
-    assert "holds no example; nothing to train on" in refuse(inputs, tmp_path / "out", InputError)
+    assert "no record" in refuse(inputs, tmp_path / "out", InputError)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"valid_records": None, "evaluate_every": 10}, "evaluate_every needs valid_records"),
+        ({"patience": 2}, "patience needs evaluate_every"),
+        ({"workers": 2}, "workers needs strategy: ray"),
+    ],
+)
+def test_what_needs_another_field_says_so(inputs, given, message):
+    with pytest.raises(ValidationError, match=message):
+        Train(**inputs | given)
+
+
+def test_fields_of_the_config_can_be_set_and_the_stages_inputs_win(inputs):
+    changes = {"train_config.batch_size": 5, "train_config.num_steps": "9"}
+    config = Train(**inputs, set=changes, num_steps=7)._filled_config()
+    assert (config.train_config.batch_size, config.train_config.num_steps) == (5, 7)
+
+
+def test_training_for_ever_is_refused(inputs, tmp_path):
+    message = refuse(inputs | {"set": {"train_config.num_steps": 0}}, tmp_path / "out")
+    assert "train_config.num_steps is 0 (for ever). Give the stage num_steps." in message
+
+
+def test_strict_makes_an_error_of_what_is_not_followed(inputs, tmp_path):
+    changes = {"train_config.data_augmentation_options[2]": "{ random_black_patches {} }"}
+    message = refuse(inputs | {"set": changes, "strict": True}, tmp_path / "out")
+    assert "random_black_patches" in message
+    assert "unsupported" in message
+
+
+def test_a_class_id_beyond_the_config_is_told_before_tensorflow_is_needed(inputs, tmp_path):
+    write_records(inputs["train_records"], [example(classes=[1, 4])])
+    assert "class" in refuse(inputs, tmp_path / "out", InputError)
+
+
+def example(classes):
+    import io
+
+    from PIL import Image
+
+    picture = io.BytesIO()
+    Image.new("RGB", (40, 30)).save(picture, "PNG")
+    corners = {"ymin": 0.1, "xmin": 0.1, "ymax": 0.5, "xmax": 0.6}
+    return encode_example(
+        {
+            "image/encoded": [picture.getvalue()],
+            "image/filename": [b"cells.png"],
+            "image/object/class/label": np.array(classes),
+            **{
+                f"image/object/bbox/{side}": np.full(len(classes), at, np.float32)
+                for side, at in corners.items()
+            },
+        }
+    )
 
 
 def test_damaged_records_are_refused(inputs, tmp_path):

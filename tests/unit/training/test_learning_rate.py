@@ -44,6 +44,11 @@ def test_exponential_decays_in_whole_steps_after_the_burn_in():
     assert rate(settings, 100_000) == pytest.approx(0.02)
 
 
+def test_the_least_rate_holds_for_the_burn_in_too():
+    settings = LearningRate("exponential", 0.1, warmup_rate=0.001, warmup_steps=10, least=0.02)
+    assert rate(settings, 5) == pytest.approx(0.02)
+
+
 def test_exponential_without_staircase_decays_all_the_time():
     settings = LearningRate("exponential", 0.1, decay_steps=100, decay_factor=0.5, staircase=False)
     assert rate(settings, 50) == pytest.approx(0.1 * 0.5**0.5)
