@@ -13,7 +13,6 @@ from odflow.errors import InputError
 from odflow.inference.detections import Detections
 from odflow.inference.session import first_line
 from odflow.inference.tensorflow_alone import import_tensorflow
-from odflow.inference.threads import WORKERS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,8 +27,7 @@ def load_tflite(path: Path) -> TFLiteDetector:
         InputError: damaged, its input is no image, or it does not end in detections.
     """
     try:
-        interpreter = _interpreter_class()(model_path=str(path), num_threads=WORKERS)
-        interpreter.allocate_tensors()
+        interpreter = _interpreter(path)
     except (ValueError, RuntimeError) as error:
         raise InputError(f"{path}: is not a TFLite model, or is damaged ({first_line(error)}).") from None
     image = interpreter.get_input_details()[0]
@@ -43,33 +41,47 @@ def load_tflite(path: Path) -> TFLiteDetector:
     outputs = [op["outputs"] for op in interpreter._get_ops_details() if op["op_name"] == POST_PROCESS]
     if not outputs:
         raise InputError(f"{path}: does not end in {POST_PROCESS}. Export the model with it.")
-    return TFLiteDetector(interpreter, image, [int(index) for index in outputs[-1]])
+    return TFLiteDetector(path, image, [int(index) for index in outputs[-1]])
+
+
+def _interpreter(path: Path) -> Any:
+    """An interpreter that computes in the thread that calls it.
+
+    With N threads of its own, N above 1, TFLite_Detection_PostProcess loses all boxes of
+    class N where it suppresses by class (TensorFlow's issue 56058). Images side by side
+    use the processor just as well.
+    """
+    interpreter = _interpreter_class()(model_path=str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    return interpreter
 
 
 class TFLiteDetector:
-    """An interpreter; one image at a time."""
+    """An interpreter for each thread that detects."""
 
-    def __init__(self, interpreter: Any, image: Any, outputs: list[int]) -> None:
-        """Bind an interpreter.
+    def __init__(self, path: Path, image: Any, outputs: list[int]) -> None:
+        """Bind a file.
 
         Args:
-            interpreter: with its tensors allocated.
+            path: a TFLite file.
             image: the details of its input.
             outputs: the tensor indices of boxes, classes, scores and count.
         """
-        self._interpreter = interpreter
+        self._path = path
         self._image = image
         self._outputs = outputs
-        self._lock = threading.Lock()
+        self._own = threading.local()
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
         """Find objects; see `Detector.detect`."""
         _, height, width, _ = self._image["shape"]
         pixels = _TO_INPUT[self._image["dtype"]](resize(image, int(height), int(width)))
-        with self._lock:
-            self._interpreter.set_tensor(self._image["index"], pixels[np.newaxis])
-            self._interpreter.invoke()
-            boxes, classes, scores, count = map(self._interpreter.get_tensor, self._outputs)
+        if not hasattr(self._own, "interpreter"):
+            self._own.interpreter = _interpreter(self._path)
+        interpreter = self._own.interpreter
+        interpreter.set_tensor(self._image["index"], pixels[np.newaxis])
+        interpreter.invoke()
+        boxes, classes, scores, count = map(interpreter.get_tensor, self._outputs)
         number = int(np.ravel(count)[0])
         return Detections.by_score(
             boxes[0][:number], scores[0][:number], classes[0][:number] + 1

@@ -47,7 +47,7 @@ EXACT = Closeness(score=1e-4, pixels=0.5, overlap=0.0, share=0.95, least=0.0)
 """For files that compute in float32. A few may differ: of two boxes whose scores differ by
 rounding alone, either may suppress the other."""
 
-QUANTIZED = Closeness(score=0.2, pixels=np.inf, overlap=0.5, share=0.5, least=0.5)
+QUANTIZED = Closeness(score=0.2, pixels=np.inf, overlap=0.5, share=0.7, least=0.5)
 """For int8. A file that was quantised well has nearly all; one with wrong ranges next to none."""
 
 
@@ -75,7 +75,7 @@ class Agreement:
             return f"detects nothing in {self.images} images, as the checkpoint"
         return (
             f"{self.same} of {self.detections} detections in {self.images} images are the checkpoint's, "
-            f"scores within {self.score:.1g}, boxes within {self.pixels:.1g} pixels"
+            f"scores within {self.score:.2g}, boxes within {self.pixels:.2g} pixels"
         )
 
 
