@@ -40,8 +40,8 @@ def proposal_losses(
     objectness = classification_loss(logits, objects, drawn, ClassificationLoss("weighted_softmax"))
     count = tf.maximum(tf.reduce_sum(drawn, axis=1), 1.0)
     return {
-        "Loss/RPNLoss/localization_loss": first.localization_weight * _mean(location, count),
-        "Loss/RPNLoss/objectness_loss": first.objectness_weight * _mean(objectness, count),
+        "RPNLoss/localization_loss": first.localization_weight * _mean(location, count),
+        "RPNLoss/objectness_loss": first.objectness_weight * _mean(objectness, count),
     }
 
 
@@ -67,7 +67,7 @@ def classifier_losses(
     )
     classification = classification_loss(logits, classes, assigned.used * assigned.weights, second.loss)
     count = tf.maximum(tf.reduce_sum(assigned.used, axis=1), 1.0)
-    prefix = "Loss/BoxClassifierLoss"
+    prefix = "BoxClassifierLoss"
     return {
         f"{prefix}/localization_loss": second.localization_weight * _mean(location, count),
         f"{prefix}/classification_loss": second.classification_weight * _mean(classification, count),
@@ -88,7 +88,7 @@ def mask_loss(logits: tf.Tensor, targets: tf.Tensor, assigned: Assigned, head: M
     positive = tf.cast(assigned.classes > 0, tf.float32)
     weights = (assigned.used * assigned.weights * positive)[..., tf.newaxis, tf.newaxis]
     cells = tf.maximum(tf.reduce_sum(weights) * head.height * head.width, 1.0)
-    return {"Loss/BoxClassifierLoss/mask_loss": head.weight * tf.reduce_sum(entropy * weights) / cells}
+    return {"BoxClassifierLoss/mask_loss": head.weight * tf.reduce_sum(entropy * weights) / cells}
 
 
 def of_class(predictions: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
