@@ -38,8 +38,8 @@ def read_ssd(ssd: Section) -> SsdModel:
     Raises:
         ConfigError: a part that odflow cannot build.
     """
-    # Batch norms are always updated within the step, which is what this field asks for.
-    ssd.honour("inplace_batchnorm_update")
+    # Both are always so: batch norms learn within the step, and raw detections are among the outputs.
+    ssd.honour("inplace_batchnorm_update", "return_raw_detections_during_predict")
     if ssd.has("mask_head_config"):
         ssd.unsupported("mask_head_config", "boxes only")
     extractor = _extractor(ssd.section("feature_extractor"))
