@@ -1,10 +1,15 @@
 """EfficientDet's extractor against Keras's own EfficientNet, NumPy and the API's published counts."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from odflow.training.settings import BatchNorm, Hyperparams, Initializer
+from odflow.errors import ConfigError
+from odflow.odapi.pipeline_config import read_pipeline_config
+from odflow.training.settings import BatchNorm, Hyperparams, Initializer, LearningRate, Resizer
 from odflow.training.ssd.settings import BifpnShape
+from odflow.training.translation import translate
 
 tf = pytest.importorskip("tensorflow")
 
@@ -183,3 +188,97 @@ def test_batch_norms_and_dropped_blocks_follow_the_mode():
     assert np.abs(model(images, training=False)[0] - before).max() > 0  # running statistics moved
     moved = [v for v in model._bifpn_stage.variables if "moving_mean" in v.name and np.any(v.numpy())]
     assert len(moved) == len([v for v in model._bifpn_stage.variables if "moving_mean" in v.name])
+
+
+# By the API's sample configs: the backbone, and the pyramid's iterations, filters and sums.
+SAMPLES = {
+    "d0_512x512_coco17_tpu-8": ("b0", 3, 64, "fast_attention"),
+    "d1_640x640_coco17_tpu-8": ("b1", 4, 88, "fast_attention"),
+    "d2_768x768_coco17_tpu-8": ("b2", 5, 112, "fast_attention"),
+    "d3_896x896_coco17_tpu-32": ("b3", 6, 160, "fast_attention"),
+    "d4_1024x1024_coco17_tpu-32": ("b4", 7, 224, "fast_attention"),
+    "d5_1280x1280_coco17_tpu-32": ("b5", 7, 288, "fast_attention"),
+    "d6_1408x1408_coco17_tpu-32": ("b6", 8, 384, "sum"),
+    "d7_1536x1536_coco17_tpu-32": ("b6", 8, 384, "sum"),
+}
+
+
+def sample(shared, name):
+    return read_pipeline_config(shared / f"odapi/configs/ssd_efficientdet_{name}.config")
+
+
+@pytest.mark.parametrize(("name", "shape"), SAMPLES.items())
+def test_sample_configs_are_translated(shared, name, shape):
+    settings, coverage = translate(sample(shared, name), name)
+    version, iterations, filters, method = shape
+    extractor, side = settings.model.extractor, int(name.split("_")[1].split("x")[0])
+    assert extractor.type == f"ssd_efficientnet-{version}_bifpn_keras"
+    assert extractor.pyramid == BifpnShape(3, 7, iterations, filters, method)
+    assert extractor.hyperparams.force_use_bias
+    assert settings.model.resizer == Resizer(side, side, side)
+    assert settings.model.class_slots == 90
+    assert coverage.of("model.ssd.feature_extractor.bifpn.num_filters").state == "honoured"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("feature_extractor.bifpn.combine_method", "mean", 'is "mean"; wanted: .*fast_attention'),
+        ("feature_extractor.depth_multiplier", 0.5, "depth_multiplier is 0.5; wanted: 1.0"),
+        ("image_resizer.keep_aspect_ratio_resizer.max_dimension", 520, "520x520; wanted: multiples of 128"),
+    ],
+)
+def test_what_efficientdet_lacks_is_refused(shared, place, value, said):
+    config = sample(shared, "d0_512x512_coco17_tpu-8")
+    *parents, name = place.split(".")
+    message = config.model.ssd
+    for parent in parents:
+        message = getattr(message, parent)
+    setattr(message, name, value)
+    with pytest.raises(ConfigError, match=said):
+        translate(config, "test.config")
+
+
+def small(settings, side=128):
+    resizer = Resizer(side, side, side)
+    return dataclasses.replace(settings, model=dataclasses.replace(settings.model, resizer=resizer))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SAMPLES)
+def test_sample_configs_build(shared, name):
+    from odflow.training.architecture import architecture
+
+    network = architecture(small(translate(sample(shared, name), name)[0])).build()
+    maps, encodings, logits = network(tf.zeros([1, 128, 128, 3]))
+    anchors = 9 * sum(side**2 for side in (16, 8, 4, 2, 1))
+    assert (encodings.shape, logits.shape) == ((1, anchors, 4), (1, anchors, 90))
+    assert len(maps) == 5
+    if name.startswith("d0"):
+        used = [network._feature_extractor._efficientnet, network._feature_extractor._bifpn_stage]
+        used.append(network._box_predictor)
+        count = sum(int(np.prod(v.shape)) for part in used for v in part.trainable_variables)
+        assert round(count / 1e6, 1) == 3.9  # million, as EfficientDet's paper has it
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(SAMPLES)[:2])
+def test_a_training_step_of_a_sample_config_lowers_its_loss(shared, name):
+    from odflow.training.architecture import architecture
+    from odflow.training.augmentation import Sample
+    from odflow.training.optimizers import build_optimizer
+    from odflow.training.train_step import TrainStep
+
+    settings = small(translate(sample(shared, name), name)[0])
+    rate = LearningRate("constant", 0.01)
+    optimizer = dataclasses.replace(settings.training.optimizer, learning_rate=rate, clip_norm=10.0)
+    kind = architecture(settings)
+    network = kind.build()
+    image = np.random.default_rng(1).integers(0, 256, (128, 128, 3)).astype(np.uint8)
+    boxes, classes = tf.constant([[0.2, 0.2, 0.7, 0.8]]), tf.constant([5], tf.int64)
+    one = kind.targets(Sample(tf.constant(image), boxes, classes))
+    inputs, labels = tf.nest.map_structure(lambda value: tf.stack([value, value]), one)
+    step = tf.function(TrainStep(kind, network, build_optimizer(optimizer), network.trainable_variables))
+    losses = [float(step(inputs, labels)["Loss/total_loss"]) for _ in range(6)]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
