@@ -8,13 +8,18 @@ from odflow.training.center_net.settings import Boxes, CenterNetModel, Centers, 
 from odflow.training.resizer_config import read_resizer
 from odflow.training.settings import Normalization, Resizer
 
+KEYPOINTS = "trained on boxes alone, without keypoints"
+
 LEFT_OUT = {
+    "keypoint_label_map_path": KEYPOINTS,
+    "keypoint_estimation_task": KEYPOINTS,
     "mask_estimation_task": "trained without masks; a Mask R-CNN has them",
     "densepose_estimation_task": "trained without DensePose",
     "track_estimation_task": "trained without tracking",
     "temporal_offset_task": "trained without tracking",
     "post_processing": "the peaks alone decide",
 }
+"""Fields that a training goes on without, and what it is then."""
 
 
 def read_center_net(net: Section) -> CenterNetModel:
@@ -34,9 +39,9 @@ def read_center_net(net: Section) -> CenterNetModel:
         raise net.refuse("deepmac_mask_estimation", "set", wanted)
     if not net.has("object_detection_task"):
         raise net.refuse("object_detection_task", "not set", "set: odflow's detectors find boxes")
-    for name, why in LEFT_OUT.items():
-        if net.has(name):
-            net.unsupported(name, why)
+    for field, _ in net.message.ListFields():
+        if field.name in LEFT_OUT:
+            net.unsupported(field.name, LEFT_OUT[field.name])
     net.honour("compute_heatmap_sparse")  # the same targets by another way
     resizer = read_resizer(net.section("image_resizer"))
     return CenterNetModel(

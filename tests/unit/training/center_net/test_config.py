@@ -46,7 +46,11 @@ def test_sample_configs_are_translated(shared, name, kind):
     assert model.boxes.scale_weight == pytest.approx(0.1)
     assert coverage.of("model.center_net.object_center_params.min_box_overlap_iou").state == "honoured"
     if "kpts" in name:
-        assert coverage.of("model.center_net.keypoint_estimation_task[0].task_name").state == "unsupported"
+        verdict = coverage.of("model.center_net.keypoint_estimation_task[0].task_name")
+        assert (verdict.state, verdict.remark) == (
+            "unsupported",
+            "trained on boxes alone, without keypoints",
+        )
 
 
 @pytest.mark.parametrize("name", DEEPMAC)
