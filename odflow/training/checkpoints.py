@@ -103,18 +103,18 @@ def variables_by_name(network: tf_keras.Model) -> dict[str, tf.Variable]:
         without its `/.ATTRIBUTES/VARIABLE_VALUE`, to the variable; in order of names.
     """
     root = tf.train.Checkpoint(model=network)
-    paths, queue = {id(root): ""}, collections.deque([root])
+    seen, queue = {id(root): root}, collections.deque([("", root)])  # held: the id of what is gone is free
     found = {}
     while queue:  # breadth first: the key is the shortest path
-        parent = queue.popleft()
+        parent_path, parent = queue.popleft()
         for name, child in tf.train.TrackableView.children(parent).items():
-            if id(child) in paths:
+            if id(child) in seen:
                 continue
-            escaped = name.replace(".", "..").replace("/", ".S")
-            paths[id(child)] = f"{paths[id(parent)]}/{escaped}".lstrip("/")
-            queue.append(child)
+            seen[id(child)] = child
+            path = f"{parent_path}/{name.replace('.', '..').replace('/', '.S')}".lstrip("/")
+            queue.append((path, child))
             if isinstance(child, tf.Variable):
-                found[paths[id(child)]] = child
+                found[path] = child
     return {name: found[name] for name in sorted(found) if name.startswith("model/")}
 
 

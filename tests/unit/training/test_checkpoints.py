@@ -204,6 +204,28 @@ def test_layers_count_on_over_a_classifier_that_was_cut_in_two(tmp_path):
     assert "1 of the checkpoint unused (1 of them in layers that were filled, first feat" in report.summary()
 
 
+def test_layers_keep_their_numbers_where_two_models_share_a_classifier(tmp_path):
+    """As EfficientDet has it: the layers that are trained, and the rest of the classifier."""
+    from odflow.odapi.checkpoint import weights_of
+    from odflow.training import checkpoints
+
+    network = tf.Module()
+    network.used, network.whole = tf.Module(), tf.Module()
+    for part, number in ((network.used, 0), (network.used, 1), (network.whole, 2)):
+        layer = tf.Module()
+        layer.kernel = tf.Variable(0.0)
+        setattr(part, f"layer_with_weights-{number}", layer)
+    arrays = {
+        f"feature_extractor/layer_with_weights-{number}/kernel": np.float32(number + 5) for number in range(3)
+    }
+    for prefixes in (("model/used/", "model/whole/"), ("model/whole/", "model/used/")):
+        parts = checkpoints.Parts(prefixes, prefixes, ())
+        report = checkpoints.fill(network, weights_of(arrays, "ckpt", "Keras"), parts, "classification")
+        assert not report.left
+        assert sorted(float(value) for value in values(network).values()) == [5.0, 6.0, 7.0]
+        assert values(network)["model/whole/layer_with_weights-2/kernel"] == 7.0
+
+
 @pytest.mark.slow
 def test_model_gardens_mobilenet_computes_the_same_in_ours(build, tmp_path):
     from official.vision.modeling.backbones.mobilenet import MobileNet
