@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
+from odflow.odapi.tf1_backbones import layer_numbers
+
 VARIABLE = re.compile(
     r"(?P<scope>.+?)/(?:"
     r"(?P<kernel>weights|depthwise_weights|pointwise_weights|biases)"
@@ -24,16 +26,31 @@ ATTRIBUTES = {
 """A variable of TF-Slim to the attribute of a Keras layer."""
 
 EXTRACTOR = "model/_feature_extractor"
-BACKBONE = f"{EXTRACTOR}/classification_backbone/layer_with_weights-"
 PREDICTOR = "model/_box_predictor"
-BOXES = f"{PREDICTOR}/_prediction_heads/box_encodings"
-CLASSES = f"{PREDICTOR}/_prediction_heads/class_predictions_with_background"
+BOXES, CLASSES = "_prediction_heads/box_encodings", "_prediction_heads/class_predictions_with_background"
 
-RESNET_UNITS = {"50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}
-"""Units of each block of a ResNet, by its depth."""
+BACKBONES = {
+    "FeatureExtractor/": f"{EXTRACTOR}/classification_backbone",
+    "FirstStageFeatureExtractor/": "model/_feature_extractor_for_proposal_features",
+    "SecondStageFeatureExtractor/": "model/_feature_extractor_for_box_classifier_features",
+    "": "feature_extractor",
+}
+"""The scope around a backbone to the place of its layers; a classifier has none around it."""
+
+PROPOSER, SECOND = "model/_first_stage_box_predictor", "model/_mask_rcnn_box_predictor"
+
+TWO_STAGES = {
+    "Conv": f"{PROPOSER}_first_conv/layer_with_weights-0",
+    "FirstStageBoxPredictor/BoxEncodingPredictor": f"{PROPOSER}/{BOXES}/0/_box_encoder_layers/0",
+    "FirstStageBoxPredictor/ClassPredictor": f"{PROPOSER}/{CLASSES}/0/_class_predictor_layers/0",
+    "SecondStageBoxPredictor/BoxEncodingPredictor": f"{SECOND}/_box_prediction_head/_box_encoder_layers/1",
+    "SecondStageBoxPredictor/ClassPredictor": f"{SECOND}/_class_prediction_head/_class_predictor_layers/1",
+}
+"""The predictors of Faster R-CNN."""
 
 SPARSE_LIST = re.compile(
-    r"(?P<list>.*/(?:_class_predictor_layers|(?:convolutions|_coarse_feature_layers|conv_layers)/\d+))"
+    r"(?P<list>.*/(?:_class_predictor_layers|_box_encoder_layers"
+    r"|(?:convolutions|_coarse_feature_layers|conv_layers)/\d+))"
     r"/(?P<place>\d+)/(?P<attribute>.+)"
 )
 """Lists of layers of which some hold no variable: activation, dropout, padding."""
@@ -49,8 +66,8 @@ class Layer(NamedTuple):
 def canonical_names(names: Collection[str]) -> dict[str, str]:
     """Translate the names of a detector's or a classifier's TensorFlow 1 variables.
 
-    Known are MobileNet v1 and v2 and ResNet v1 (with or without the scope ``FeatureExtractor/``),
-    the feature maps of an SSD, the feature pyramid, and both convolutional box predictors.
+    Known are MobileNet v1 and v2 and ResNet v1, in a detector or by themselves, the feature maps of
+    an SSD, the feature pyramid, both convolutional box predictors, and Faster R-CNN's without masks.
 
     Args:
         names: all variables of the checkpoint: some places depend on what else there is.
@@ -60,11 +77,10 @@ def canonical_names(names: Collection[str]) -> dict[str, str]:
         of a network without dropout and explicit padding; `aligned` takes it to others.
     """
     parsed = {name: match for name in names if (match := VARIABLE.fullmatch(name))}
-    scopes = {match["scope"].removeprefix("FeatureExtractor/") for match in parsed.values()}
+    scopes = {match["scope"] for match in parsed.values()}
     keys = {}
     for name, match in parsed.items():
-        scope = match["scope"].removeprefix("FeatureExtractor/")
-        layer = next(filter(None, (find(scope, match["level"], scopes) for find in FINDERS)), None)
+        layer = next(filter(None, (find(match["scope"], match["level"], scopes) for find in FINDERS)), None)
         if layer is not None:
             keys[name] = f"{layer.norm}/{match['norm']}" if match["norm"] else _kernel(layer, match["kernel"])
     return keys
@@ -111,58 +127,33 @@ def _kernel(layer: Layer, variable: str) -> str:
     return f"{layer.convolution}/{ATTRIBUTES[variable]}"
 
 
-def _in_backbone(convolution: int, norm: int | None = None) -> Layer:
-    return Layer(f"{BACKBONE}{convolution}", f"{BACKBONE}{convolution + 1 if norm is None else norm}")
-
-
 def _in_list(place: str, convolution: int = 0) -> Layer:
     return Layer(f"{place}/{convolution}", f"{place}/{convolution + 1}")
 
 
-def _mobilenet_v1(scope: str, level: str | None, scopes: Collection[str]) -> Layer | None:
-    match = re.fullmatch(r"MobilenetV1/Conv2d_(\d+)(?:_(depthwise|pointwise))?", scope)
-    if match is None:
+def _backbone(scope: str, level: str | None, scopes: Collection[str]) -> Layer | None:
+    around = next(owner for owner in BACKBONES if scope.startswith(owner))
+    numbers = layer_numbers(scope.removeprefix(around), second_stage=around.startswith("Second"))
+    if numbers is None:
         return None
-    return _in_backbone(max(0, 4 * int(match[1]) - (2 if match[2] == "depthwise" else 0)))
+    convolution, norm = (f"{BACKBONES[around]}/layer_with_weights-{number}" for number in numbers)
+    return Layer(convolution, norm)
 
 
-def _mobilenet_v2(scope: str, level: str | None, scopes: Collection[str]) -> Layer | None:
-    if scope in ("MobilenetV2/Conv", "MobilenetV2/Conv_1"):
-        return _in_backbone(0 if scope.endswith("Conv") else 2 * 3 * 17)
-    match = re.fullmatch(r"MobilenetV2/expanded_conv(?:_(\d+))?/(expand|depthwise|project)", scope)
-    if match is None:
-        return None
-    return _in_backbone(2 * (3 * int(match[1] or 0) + ("expand", "depthwise", "project").index(match[2])))
-
-
-def _resnet_v1(scope: str, level: str | None, scopes: Collection[str]) -> Layer | None:
-    """Keras numbers layers by their depth: the shortcut stands beside the third convolution."""
-    if re.fullmatch(r"resnet_v1_(50|101|152)/conv1", scope):
-        return _in_backbone(0)
-    pattern = r"resnet_v1_(50|101|152)/block([1-4])/unit_(\d+)/bottleneck_v1/(conv[123]|shortcut)"
-    match = re.fullmatch(pattern, scope)
-    if match is None:
-        return None
-    block, unit = int(match[2]), int(match[3])
-    before = sum(RESNET_UNITS[match[1]][: block - 1]) + unit - 1
-    first = 2 + 6 * before + 2 * (block - 1 if unit == 1 else block)
-    if match[4] == "shortcut":
-        return _in_backbone(first + 4, first + 6)
-    if unit == 1 and match[4] == "conv3":
-        return _in_backbone(first + 5, first + 7)
-    return _in_backbone(first + 2 * (int(match[4][-1]) - 1))
+def _two_stages(scope: str, level: str | None, scopes: Collection[str]) -> Layer | None:
+    return Layer(TWO_STAGES[scope]) if scope in TWO_STAGES else None
 
 
 def _ssd_maps(scope: str, level: str | None, scopes: Collection[str]) -> Layer | None:
     """The 1x1 and the 3x3 convolution of each feature map beyond the backbone."""
     pattern = (
-        r"Mobilenet(?:V1/Conv2d_13_pointwise|V2/layer_19)_(?P<step>[12])_Conv2d_(?P<map>\d+)"
+        r"FeatureExtractor/Mobilenet(?:V1/Conv2d_13_pointwise|V2/layer_19)_(?P<step>[12])_Conv2d_(?P<map>\d+)"
         r"_\dx\d(?:_s2)?_\d+(?P<depthwise>_depthwise)?"
     )
     match = re.fullmatch(pattern, scope)
     if match is None:
         return None
-    generator = "_feature_map_generator" if scope.startswith("MobilenetV1") else "feature_map_generator"
+    generator = "_feature_map_generator" if "MobilenetV1/" in scope else "feature_map_generator"
     place = f"{EXTRACTOR}/{generator}/convolutions/{match['map']}"
     if match["step"] == "1":
         return _in_list(place)
@@ -206,9 +197,9 @@ def _predictor(scope: str, level: str | None, scopes: Collection[str]) -> Layer 
     if match["number"]:
         return _in_list(f"{PREDICTOR}/_shared_nets/{place}", 3 * int(match["number"]))
     layers = (
-        f"{BOXES}/{place}/_box_encoder_layers"
+        f"{PREDICTOR}/{BOXES}/{place}/_box_encoder_layers"
         if match["head"].startswith("Box")
-        else f"{CLASSES}/{place}/_class_predictor_layers"
+        else f"{PREDICTOR}/{CLASSES}/{place}/_class_predictor_layers"
     )
     return _in_list(layers, 3 if f"{scope}_depthwise" in scopes else 0)
 
@@ -221,7 +212,7 @@ def _shared_predictor(scope: str, level: str | None, scopes: Collection[str]) ->
     if inside == "BoxPredictor":
         return _in_list(f"{PREDICTOR}/_box_prediction_head/_box_encoder_layers")
     if inside == "ClassPredictor":
-        return _in_list(f"{CLASSES}/_class_predictor_layers")
+        return _in_list(f"{PREDICTOR}/{CLASSES}/_class_predictor_layers")
     match = re.fullmatch(r"(?P<tower>(?:Box|Class)?PredictionTower)/conv2d_(?P<number>\d+)", inside)
     if match is None:
         return None
@@ -236,12 +227,11 @@ def _shared_predictor(scope: str, level: str | None, scopes: Collection[str]) ->
 Finder = Callable[[str, str | None, Collection[str]], Layer | None]
 
 FINDERS: tuple[Finder, ...] = (
-    _mobilenet_v1,
-    _mobilenet_v2,
-    _resnet_v1,
+    _backbone,
     _ssd_maps,
     _pyramid,
     _predictor,
     _shared_predictor,
+    _two_stages,
 )
 """Each takes a scope, the number of the feature map and all scopes; None where it does not know the scope."""

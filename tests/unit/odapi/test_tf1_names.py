@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from odflow.odapi.tf1_names import RESNET_UNITS, aligned, canonical_names
+from odflow.odapi.tf1_backbones import RESNET_UNITS
+from odflow.odapi.tf1_names import aligned, canonical_names
 
 ENDING = "/.ATTRIBUTES/VARIABLE_VALUE"
 BACKBONE = "model/_feature_extractor/classification_backbone/layer_with_weights-"
@@ -92,11 +93,12 @@ def test_resnets_layers_follow_the_order_of_keras(depth):
         weights=None, include_top=False, input_shape=(32, 32, 3)
     )
     layers = [layer.name for layer in network.layers if layer.weights]
-    slim = variables(f"resnet_v1_{depth}/conv1")
-    wanted = {f"resnet_v1_{depth}/conv1": "conv1"}
+    root = f"FeatureExtractor/resnet_v1_{depth}"
+    slim = variables(f"{root}/conv1")
+    wanted = {f"{root}/conv1": "conv1"}
     for block, units in enumerate(RESNET_UNITS[depth], start=1):
         for unit in range(1, units + 1):
-            inside = f"resnet_v1_{depth}/block{block}/unit_{unit}/bottleneck_v1"
+            inside = f"{root}/block{block}/unit_{unit}/bottleneck_v1"
             for name, number in {"shortcut": 0, "conv1": 1, "conv2": 2, "conv3": 3}.items():
                 if name != "shortcut" or unit == 1:
                     slim += variables(f"{inside}/{name}")
@@ -145,9 +147,53 @@ def test_depthwise_heads_and_maps_put_the_pointwise_convolution_behind():
     ]
 
 
-def test_a_classifiers_names_do_without_the_detectors_scope():
+def test_a_classifiers_names_are_those_of_the_apis_own_classifiers():
+    """Whatever detector it becomes the backbone of."""
     names = ["MobilenetV1/Conv2d_3_pointwise/weights", "MobilenetV1/Logits/Conv2d_1c_1x1/weights"]
-    assert canonical_names(names) == {names[0]: f"{BACKBONE}12/kernel"}
+    assert canonical_names(names) == {names[0]: "feature_extractor/layer_with_weights-12/kernel"}
+
+
+@pytest.mark.slow
+def test_every_key_of_a_faster_rcnn_has_a_tensorflow_1_name(shared, tmp_path):
+    pytest.importorskip("tensorflow")
+    from odflow.odapi.pipeline_config import read_pipeline_config
+    from odflow.training.architecture import architecture
+    from odflow.training.checkpoints import variables_by_name
+    from odflow.training.translation import translate
+
+    sample = shared / "odapi/configs/faster_rcnn_resnet50_v1_640x640_coco17_tpu-8.config"
+    config = tmp_path / "faster_rcnn_resnet50.config"
+    config.write_text(sample.read_text().replace("faster_rcnn_resnet50_keras", "faster_rcnn_resnet50"))
+    settings, _ = translate(read_pipeline_config(config), "config")
+    wanted = variables_by_name(architecture(settings).build())
+    names = variables("FirstStageFeatureExtractor/resnet_v1_50/conv1")
+    for block, units in enumerate(RESNET_UNITS["50"], start=1):
+        stage = "SecondStage" if block == 4 else "FirstStage"
+        for unit in range(1, units + 1):
+            inside = f"{stage}FeatureExtractor/resnet_v1_50/block{block}/unit_{unit}/bottleneck_v1"
+            for layer in ("conv1", "conv2", "conv3", *(["shortcut"] if unit == 1 else [])):
+                names += variables(f"{inside}/{layer}")
+    names += variables("Conv", norm=False)
+    for stage in ("First", "Second"):
+        for head in ("BoxEncodingPredictor", "ClassPredictor"):
+            names += variables(f"{stage}StageBoxPredictor/{head}", norm=False)
+    found = aligned(canonical_names(names).values(), wanted)
+    assert sorted(found.values()) == sorted(wanted)
+
+
+def test_faster_rcnn_numbers_the_layers_of_each_of_its_stages_anew():
+    first = ["conv1", "block3/unit_6/bottleneck_v1/conv3"]
+    second = ["block4/unit_1/bottleneck_v1/conv1", "block4/unit_3/bottleneck_v1/conv3"]
+    names = [f"FirstStageFeatureExtractor/resnet_v1_50/{layer}/weights" for layer in first]
+    names += [f"SecondStageFeatureExtractor/resnet_v1_50/{layer}/weights" for layer in second]
+    keys = canonical_names(names)
+    places = [keys[name].removeprefix("model/_feature_extractor_for_") for name in names]
+    assert places == [
+        "proposal_features/layer_with_weights-0/kernel",
+        "proposal_features/layer_with_weights-84/kernel",
+        "box_classifier_features/layer_with_weights-0/kernel",
+        "box_classifier_features/layer_with_weights-18/kernel",
+    ]
 
 
 @pytest.mark.parametrize(
