@@ -87,3 +87,10 @@ def test_what_is_dilated_holds_what_strides_would_have_given(monkeypatch):
     small, large = coarse(image)[-1].numpy(), fine(image)[-1].numpy()
     assert (small.shape[1], large.shape[1]) == (4, 13)
     np.testing.assert_allclose(large[:, ::4, ::4], small, atol=1e-4 * np.abs(small).max())
+
+
+def test_strides_do_not_change_the_order_in_which_layers_are_counted(monkeypatch):
+    monkeypatch.setitem(UNITS, 50, (2, 3, 2, 2))
+    names = [layer.name for layer in with_weights(build(64))]
+    for stride in (8, 16, 32):
+        assert [layer.name for layer in with_weights(build(64, slim=True, output_stride=stride))] == names

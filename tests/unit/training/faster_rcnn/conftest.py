@@ -69,6 +69,7 @@ def pyramid_model(model: FasterRcnnModel) -> FasterRcnnModel:
         resizer=Resizer(100, 128),
         extractor=replace(model.extractor, pyramid=pyramid),
         anchors=MultiscaleAnchors(3, 6, 4.0, (1.0, 2.0), 1),
+        first=replace(model.first, clip_anchors=True),
     )
 
 

@@ -45,8 +45,8 @@ def test_the_first_stage_sees_what_was_drawn_divided_by_its_number(model):
         location += (smooth_l1(codes[i, rows[i]] - wanted[i]) * drawn[i] * weights[i]).sum() / count / 2
         objectness += (softmax_entropy(logits[i, rows[i]], classes[i]) * drawn[i]).sum() / count / 2
     assert {k: pytest.approx(float(v), rel=1e-5) for k, v in terms.items()} == {
-        "Loss/RPNLoss/localization_loss": 2.0 * location,
-        "Loss/RPNLoss/objectness_loss": objectness,
+        "RPNLoss/localization_loss": 2.0 * location,
+        "RPNLoss/objectness_loss": objectness,
     }
 
 
@@ -89,8 +89,8 @@ def test_the_second_stage_looks_at_the_box_of_the_annotated_class(model, assigne
     if kind == "weighted_sigmoid":
         entropy = (np.logaddexp(0, logits) - logits * hot).sum(-1)
     assert {k: pytest.approx(float(v), rel=1e-5) for k, v in terms.items()} == {
-        "Loss/BoxClassifierLoss/localization_loss": 2.0 * location,
-        "Loss/BoxClassifierLoss/classification_loss": 3.0 * (entropy * used * weights / counts).sum(),
+        "BoxClassifierLoss/localization_loss": 2.0 * location,
+        "BoxClassifierLoss/classification_loss": 3.0 * (entropy * used * weights / counts).sum(),
     }
 
 
@@ -104,7 +104,7 @@ def test_the_third_stage_is_divided_by_the_cells_of_the_positives(model, assigne
     weights = weights * (classes > 0)
     own = np.take_along_axis(logits, (classes - 1).clip(0)[..., None, None, None], 2)[:, :, 0]
     entropy = (np.logaddexp(0, own) - own * wanted).sum((2, 3))
-    assert name == "Loss/BoxClassifierLoss/mask_loss"
+    assert name == "BoxClassifierLoss/mask_loss"
     assert float(value) == pytest.approx(
         4.0 * (entropy * weights).sum() / (weights.sum() * 15 * 13), rel=1e-5
     )

@@ -168,3 +168,57 @@ def test_masks_can_be_enlarged_after_the_convolutions(settings, few_units):
     network = FasterRcnn(Settings(model, settings.training)).build()
     crops = tf.random.uniform([3, 7, 7, 128])
     assert network.masks(crops, network.classify(crops)[0]).shape == (3, 2, 16, 12)
+
+
+def test_a_first_generation_checkpoint_fills_everything(settings, tmp_path):
+    """TF-Slim's names of a whole Faster R-CNN, each with a value of its own."""
+    extractor = dataclasses.replace(settings.model.extractor, slim=True)
+    model = dataclasses.replace(settings.model, extractor=extractor, stages=2, masks=None)
+    kind = FasterRcnn(Settings(model, settings.training))
+    network = kind.build()
+    inputs = tf_keras.Input([None, None, 3])
+    resnet = ResNetV1(Convolutions(extractor.hyperparams), depth_multiplier=0.125, slim=True)
+    slim = {}
+    for layer in tf_keras.Model(inputs, resnet.stages(inputs)).layers:
+        for variable in layer.weights:
+            slim[_slim_name(layer.name, variable.name)] = variable.shape
+    for scope, layer in {
+        "Conv": network._first_stage_box_predictor_first_conv.layers[0],
+        "FirstStageBoxPredictor/BoxEncodingPredictor": _only(network, "box_encodings"),
+        "FirstStageBoxPredictor/ClassPredictor": _only(network, "class_predictions_with_background"),
+        "SecondStageBoxPredictor/BoxEncodingPredictor": network._mask_rcnn_box_predictor._box_prediction_head,
+        "SecondStageBoxPredictor/ClassPredictor": network._mask_rcnn_box_predictor._class_prediction_head,
+    }.items():
+        slim[f"{scope}/weights"], slim[f"{scope}/biases"] = (variable.shape for variable in layer.weights)
+    values = [tf.fill(shape, float(i)) for i, shape in enumerate(slim.values())]
+    tf.raw_ops.SaveV2(
+        prefix=str(tmp_path / "model.ckpt"),
+        tensor_names=list(slim),
+        shape_and_slices=[""] * len(slim),
+        tensors=values,
+    )
+    report = fill(network, read_checkpoint(tmp_path / "model.ckpt"), kind.parts, "full")
+    assert (len(report.loaded), report.left, report.unused) == (len(slim), {}, ())
+    held = {float(np.ravel(variable)[0]): variable.shape for variable in network.variables}
+    assert held == {float(i): shape for i, shape in enumerate(slim.values())}
+    stem = network._feature_extractor_for_proposal_features.get_layer("conv3_block4_2_conv").kernel
+    name = "FirstStageFeatureExtractor/resnet_v1_50/block2/unit_4/bottleneck_v1/conv2/weights"
+    assert float(np.ravel(stem)[0]) == list(slim).index(name)
+
+
+def _slim_name(layer, variable):
+    """What TF-Slim calls a variable of Keras's layer (conv4_block2_1_conv, conv4_block2_1_bn)."""
+    scope = "conv1"
+    if match := re.match(r"conv(\d)_block(\d+)_(\d)_", layer):
+        stage, unit, number = match.groups()
+        inside = "shortcut" if number == "0" else f"conv{number}"
+        scope = f"block{int(stage) - 1}/unit_{unit}/bottleneck_v1/{inside}"
+    around = "Second" if layer.startswith("conv5") else "First"
+    leaf = re.search(r"(\w+):0$", variable)[1]
+    leaf = "weights" if leaf == "kernel" else f"BatchNorm/{leaf}"
+    return f"{around}StageFeatureExtractor/resnet_v1_50/{scope}/{leaf}"
+
+
+def _only(network, kind):
+    (head,) = network._first_stage_box_predictor._prediction_heads[kind]
+    return head
