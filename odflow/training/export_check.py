@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,7 +94,7 @@ class Expected:
     full: bool
 
 
-def expect(detector: Detector, images: Sequence[Image]) -> list[Expected]:
+def expect(detector: Detector, images: Iterable[Image]) -> list[Expected]:
     """Detect with the checkpoint's own network, in images of any size."""
     expected = []
     for image in images:

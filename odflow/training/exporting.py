@@ -6,10 +6,11 @@ from pathlib import Path
 
 import tensorflow as tf
 import tf_keras
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from odflow.odapi import tensor_names
 from odflow.training.architecture import Architecture
+from odflow.training.checkpoints import load_weights
+from odflow.training.freezing import freeze
 
 
 class Detector:
@@ -38,6 +39,22 @@ class Detector:
         """
         outputs = self.kind.detect(self.network, image_tensor)
         return {name: tf.identity(value, name=name) for name, value in outputs.items()}
+
+
+def trained_detector(kind: Architecture, weights: Path) -> Detector:
+    """Build a detector and fill it with all of its trained weights.
+
+    Args:
+        kind: what to build.
+        weights: see `load_weights`.
+
+    Raises:
+        InputError: the weights are another detector's.
+    """
+    tf_keras.backend.reset_uids()  # else names count the models that this process has built before
+    network = kind.build()
+    load_weights(network, weights)
+    return Detector(network, kind)
 
 
 class ServedDetector(tf.Module):
@@ -82,16 +99,3 @@ def write_frozen_graph(detector: Detector, file: Path) -> None:
         file: is written; the same weights give the same bytes.
     """
     file.write_bytes(freeze(detector.detect.get_concrete_function()))
-
-
-def freeze(function: tf.types.experimental.ConcreteFunction) -> bytes:
-    """Make a GraphDef with the weights inside, which a TensorFlow 1 session can run.
-
-    Args:
-        function: its outputs named by `tf.identity`.
-
-    Returns:
-        The serialized GraphDef.
-    """
-    frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
-    return bytes(frozen.graph.as_graph_def().SerializeToString(deterministic=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, runtime_checkable
@@ -15,7 +16,7 @@ from odflow.errors import ConfigError
 from odflow.inference.tflite import POST_PROCESS, resize
 from odflow.training.architecture import Architecture
 from odflow.training.post_processing import AnchorPredictions
-from odflow.training.settings import PostProcessing
+from odflow.training.settings import PostProcessing, Settings
 
 
 @runtime_checkable
@@ -48,6 +49,13 @@ def check_convertible(kind: Architecture) -> None:
         )
     if model.post_processing.soft_nms_sigma > 0.0:
         raise ConfigError(f"export: {POST_PROCESS} has no soft_nms_sigma; {wanted}, or set it to 0.")
+
+
+def class_agnostic(settings: Settings) -> Settings:
+    """The same detector with the operation's fast suppression, which is the API's class-agnostic one."""
+    model: Any = settings.model
+    post = dataclasses.replace(model.post_processing, class_agnostic=True)
+    return dataclasses.replace(settings, model=dataclasses.replace(model, post_processing=post))
 
 
 def convert(kind: Architecture, network: tf_keras.Model, images: Iterable[Any] | None = None) -> bytes:
