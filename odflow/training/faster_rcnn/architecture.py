@@ -161,9 +161,7 @@ class FasterRcnn:
         picture: tf.Tensor,
     ) -> tf.Tensor:
         """Masks of what was detected, zero after the last detection."""
-        boxes = detections[tensor_names.BOXES]
-        if self.model.post_processing.change_coordinate_frame:
-            boxes *= tf.concat([picture, picture], 0)
+        boxes = detections[tensor_names.BOXES] * tf.concat([picture, picture], 0)
         crops = crop(maps, boxes, self.model.input_size, self.model.crop)
         features, _, _ = network.classify(crops)
         shape = tf.shape(boxes)[:2]

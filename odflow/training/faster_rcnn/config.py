@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from odflow.odapi.section import Section
 from odflow.training.faster_rcnn.anchors_config import read_anchors
@@ -71,7 +72,7 @@ def read_faster_rcnn(section: Section) -> FasterRcnnModel:
         boxes=_box_head(predictor),
         masks=_mask_head(section, predictor, extractor, crop),
         second=_second_stage(section, first),
-        post_processing=read_post_processing(section.section("second_stage_post_processing")),
+        post_processing=_post_processing(section.section("second_stage_post_processing")),
     )
 
 
@@ -133,6 +134,13 @@ def _second_stage(section: Section, first: FirstStage) -> SecondStage:
         localization_weight=section["second_stage_localization_loss_weight"],
         classification_weight=section["second_stage_classification_loss_weight"],
     )
+
+
+def _post_processing(section: Section) -> PostProcessing:
+    found, nms = read_post_processing(section), section.section("batch_non_max_suppression")
+    if not found.change_coordinate_frame:
+        nms.skip("change_coordinate_frame", "the API always says a two-stage detector's boxes in shares")
+    return replace(found, change_coordinate_frame=True)
 
 
 def _crop(section: Section) -> Crop:

@@ -33,7 +33,10 @@ def crop(maps: Sequence[tf.Tensor], boxes: tf.Tensor, input_size: Shape, setting
     for level, each in enumerate(maps):
         place = tf.where(levels == level)[:, 0]
         picked = tf.gather(share, place), tf.gather(images, place)
-        cut.append(tf.image.crop_and_resize(each, *picked, [settings.size, settings.size]))
+        # The kernel knows no bfloat16.
+        cut.append(
+            tf.image.crop_and_resize(tf.cast(each, tf.float32), *picked, [settings.size, settings.size])
+        )
         places.append(place)
     ordered = tf.gather(tf.concat(cut, 0), tf.argsort(tf.concat(places, 0)))
     ordered = tf.ensure_shape(ordered, [None, settings.size, settings.size, maps[0].shape[-1]])

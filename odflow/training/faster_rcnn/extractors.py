@@ -80,8 +80,8 @@ class PyramidFeatures(tf_keras.layers.Layer):
             frozen: whether batch norms stand still.
         """
         super().__init__()
-        self._pyramid = pyramid
         layers, base = Convolutions(pyramid.hyperparams, frozen), min(pyramid.max_level, 5)
+        self._taken = slice(pyramid.min_level - 2, base - 1)
         self.classification_backbone = backbone
         self.fpn_features_generator = TopDown(
             base + 1 - pyramid.min_level, pyramid.filters, layers, separable=False, explicit_padding=False
@@ -94,7 +94,7 @@ class PyramidFeatures(tf_keras.layers.Layer):
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> list[tf.Tensor]:
         """(N, H, W, 3) becomes the maps of all levels, finest first."""
         maps = self.classification_backbone(inputs, training=training)
-        maps = self.fpn_features_generator(maps[self._pyramid.min_level - 2 :], training=training)
+        maps = self.fpn_features_generator(maps[self._taken], training=training)
         for layers in self.coarse_feature_layers:
             maps = [*maps, apply(layers, maps[-1], training)]
         return maps

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from odflow.training.convolutions import Convolutions, apply, initializer, regularizer
+from odflow.training.convolutions import Activation, Convolutions, apply, initializer, regularizer
 from odflow.training.faster_rcnn.settings import BoxHead, FirstStage, MaskHead
 from odflow.training.settings import Hyperparams
 
@@ -30,7 +30,7 @@ def proposal_convolution(first: FirstStage) -> tf_keras.Sequential:
         [
             layers.conv2d(first.filters, first.kernel_size, "RPNConv", dilation_rate=first.dilation),
             layers.batch_norm("RPNBatchNorm"),
-            tf_keras.layers.Lambda(tf.nn.relu6, name="RPNActivation"),
+            Activation(tf.nn.relu6, name="RPNActivation"),
         ],
         name="FirstStageRPNFeatures",
     )
@@ -166,7 +166,7 @@ class MaskPredictor(tf_keras.layers.Layer):
         for i in range(head.convolutions - 1):
             self._mask_predictor_layers += _block(layers, filters, "conv2d", f"_{i}")
         if head.upsample_last:
-            enlarge = tf_keras.layers.Lambda(self._enlarge)
+            enlarge = Activation(self._enlarge)
             self._mask_predictor_layers += [enlarge, *_block(layers, filters, "upsample_conv2d", "")]
         masks = 1 if head.class_agnostic else num_classes
         self._mask_predictor_layers.append(

@@ -7,7 +7,7 @@ from google.protobuf import text_format
 
 from odflow.errors import ConfigError
 from odflow.odapi.pipeline_config import read_pipeline_config, set_fields
-from odflow.odapi.section import UNSUPPORTED, Coverage, Section
+from odflow.odapi.section import NOT_APPLICABLE, UNSUPPORTED, Coverage, Section
 from odflow.ops.anchors import GridAnchors, MultiscaleAnchors
 from odflow.training.faster_rcnn.config import read_faster_rcnn
 from odflow.training.translation import translate
@@ -149,7 +149,11 @@ def test_what_cannot_be_built_is_refused_in_one_line(config, change):
 
 def test_what_it_goes_on_without_is_said(config):
     text = "hard_example_miner { num_hard_examples: 10 } output_final_box_features: true"
+    text += " second_stage_post_processing { batch_non_max_suppression { change_coordinate_frame: false } }"
     text_format.Merge(text, config.model.faster_rcnn)
-    _, coverage = read(config)
+    model, coverage = read(config)
+    frame = "second_stage_post_processing.batch_non_max_suppression.change_coordinate_frame"
+    assert coverage.of(f"model.faster_rcnn.{frame}").state == NOT_APPLICABLE
+    assert model.post_processing.change_coordinate_frame
     for field in ("hard_example_miner.num_hard_examples", "output_final_box_features"):
         assert coverage.of(f"model.faster_rcnn.{field}").state == UNSUPPORTED

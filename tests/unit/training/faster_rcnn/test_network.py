@@ -155,6 +155,33 @@ def test_dropout_moves_the_dense_layer_along_its_list(settings, few_units):
     assert np.allclose(network.classify(crops)[2], network.classify(crops)[2])
 
 
+@pytest.mark.parametrize("levels", [(2, 4), (3, 5), (4, 6)])
+def test_a_pyramid_may_end_before_the_backbone_does(pyramid_model, training, few_units, levels):
+    pyramid = dataclasses.replace(pyramid_model.extractor.pyramid, min_level=levels[0], max_level=levels[1])
+    model = dataclasses.replace(
+        pyramid_model,
+        stages=1,
+        masks=None,
+        extractor=dataclasses.replace(pyramid_model.extractor, pyramid=pyramid),
+        anchors=dataclasses.replace(pyramid_model.anchors, min_level=levels[0], max_level=levels[1]),
+    )
+    maps, _, _ = FasterRcnn(Settings(model, training)).build().propose(tf.zeros([1, 128, 128, 3]))
+    assert [map_.shape[1] for map_ in maps] == [128 // 2**level for level in range(levels[0], levels[1] + 1)]
+
+
+def test_it_computes_in_16_bits(settings, few_units):
+    before = tf_keras.mixed_precision.global_policy()
+    tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        kind = FasterRcnn(settings)
+        network = kind.build()
+        found = kind.detect(network, tf.zeros([1, 96, 128, 3], tf.uint8))
+    finally:
+        tf_keras.mixed_precision.set_global_policy(before)
+    assert {value.dtype for value in found.values()} == {tf.float32}
+    assert {variable.dtype for variable in network.variables} == {tf.float32}
+
+
 def test_mask_channels_lie_between_features_and_classes():
     from odflow.training.faster_rcnn.heads import _filters
 
