@@ -25,7 +25,9 @@ BLOCKS = (
 )
 """Channels and stride of the blocks 1 to 16; block 0 does not expand and gives 16 channels."""
 
-TOP = 1280
+TOP, THIN_TOP = 1280, 256
+"""Channels of the last convolution; thin in TensorFlow 1 under a pyramid of depthwise layers."""
+
 EXPANSION = 6
 
 
@@ -77,7 +79,7 @@ def mobilenet_v2(settings: Extractor, layers: Convolutions) -> tf_keras.Model:
     maps = build.block(maps, 16, 1, "expanded_conv_")
     for i, (filters, stride) in enumerate(BLOCKS, start=1):
         maps = build.block(maps, filters, stride, f"block_{i}_")
-    maps = build.normalized(build.conv(maps, _top(settings.depth_multiplier), "Conv_1"), "Conv_1_bn")
+    maps = build.normalized(build.conv(maps, _top(settings), "Conv_1"), "Conv_1_bn")
     return tf_keras.Model(inputs, build.activated(maps, "out_relu"))
 
 
@@ -87,8 +89,12 @@ def divisible(depth: float) -> int:
     return rounded + 8 if rounded < 0.9 * depth else rounded
 
 
-def _top(multiplier: float) -> int:
-    """Channels of the last convolution; it shrinks with the multiplier and never grows."""
+def _top(settings: Extractor) -> int:
+    """Channels of the last convolution: Keras lets them shrink alone, TF-Slim multiplies as elsewhere."""
+    multiplier = settings.depth_multiplier
+    if settings.slim:
+        thin = settings.separable and settings.pyramid is not None
+        return divisible((THIN_TOP if thin else TOP) * multiplier)
     return divisible(TOP * multiplier) if multiplier < 1.0 else TOP
 
 

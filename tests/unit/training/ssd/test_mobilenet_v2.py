@@ -10,7 +10,7 @@ import tf_keras  # noqa: E402
 
 from odflow.training.convolutions import Convolutions  # noqa: E402
 from odflow.training.settings import BatchNorm, Hyperparams, Initializer  # noqa: E402
-from odflow.training.ssd.mobilenet_v2 import HYPERPARAMS, mobilenet_v2  # noqa: E402
+from odflow.training.ssd.mobilenet_v2 import HYPERPARAMS, _top, mobilenet_v2  # noqa: E402
 from odflow.training.ssd.settings import Extractor, FpnShape  # noqa: E402
 
 OTHER = Hyperparams("relu", BatchNorm(0.5, 0.1), Initializer("random_normal", stddev=0.01))
@@ -53,9 +53,21 @@ def test_the_network_is_kerass_own(multiplier):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3 * np.abs(other).max())
 
 
-def test_the_top_shrinks_and_never_grows():
-    assert widths(backbone(depth_multiplier=0.35))["out_relu"] == 448
-    assert widths(backbone(depth_multiplier=1.4))["out_relu"] == 1280
+@pytest.mark.parametrize(
+    ("changes", "channels"),
+    [
+        ({"depth_multiplier": 0.35}, 448),
+        ({"depth_multiplier": 1.4}, 1280),
+        ({"depth_multiplier": 1.4, "separable": True}, 1280),
+        ({"depth_multiplier": 1.4, "type": "ssd_mobilenet_v2_fpn"}, 1792),
+        ({"depth_multiplier": 0.5, "type": "ssd_mobilenet_v2_fpn", "separable": True}, 128),
+        ({"depth_multiplier": 0.5, "type": "ssd_mobilenet_v2", "separable": True, "pyramid": None}, 640),
+    ],
+    ids=str,
+)
+def test_the_top(changes, channels):
+    """Keras's never grows, the API's shrinks; TF-Slim's follows the multiplier, and is thin in FPN-lite."""
+    assert _top(dataclasses.replace(KERAS, **changes)) == channels
 
 
 def test_no_layer_but_those_that_widen_falls_below_the_least_depth():
