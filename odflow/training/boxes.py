@@ -85,7 +85,7 @@ def generalized_iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
         (...) float32, above -1, at most 1.
     """
     shared, union = _shared_and_union(boxes, others)
-    hull = _area(
+    hull = area(
         tf.concat(
             [tf.minimum(boxes[..., :2], others[..., :2]), tf.maximum(boxes[..., 2:], others[..., 2:])], -1
         )
@@ -95,7 +95,8 @@ def generalized_iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
 
 def area(boxes: tf.Tensor) -> tf.Tensor:
     """The areas (...) of boxes (..., 4); 0 for a box that ends before it starts."""
-    return _area(boxes)
+    sides = tf.nn.relu(boxes[..., 2:] - boxes[..., :2])
+    return sides[..., 0] * sides[..., 1]
 
 
 def _shared_and_union(boxes: tf.Tensor, others: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -107,11 +108,6 @@ def _shared_and_union(boxes: tf.Tensor, others: tf.Tensor) -> tuple[tf.Tensor, t
     shared = height * width
     areas = (bottom - top) * (right - left), (other_bottom - other_top) * (other_right - other_left)
     return shared, areas[0] + areas[1] - shared
-
-
-def _area(boxes: tf.Tensor) -> tf.Tensor:
-    sides = tf.nn.relu(boxes[..., 2:] - boxes[..., :2])
-    return sides[..., 0] * sides[..., 1]
 
 
 def _middle_and_sides(boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

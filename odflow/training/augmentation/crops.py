@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
-from odflow.training.augmentation.sample import Sample, rows_covered, rows_inside, seen_through
+from odflow.training.augmentation.sample import Sample, padded, rows_covered, rows_inside, seen_through
 
 Operation = Mapping[str, float | bool]
 """The parameters of one `crop_image`."""
@@ -126,8 +126,8 @@ def _cut_square(sample: Sample, corner: tf.Tensor, side: tf.Tensor) -> Sample:
     window = tf.cast(tf.concat([corner, corner + side], 0), tf.float32) / tf.cast(
         tf.tile(shape, [2]), tf.float32
     )
-    padded = padded_image(cut, before, after)
-    return seen_through(padded.take(rows_inside(sample.boxes_yxyx, window)), window, clip=True)
+    framed = padded(cut, before, after)
+    return seen_through(framed.take(rows_inside(sample.boxes_yxyx, window)), window, clip=True)
 
 
 def _border(most: int, shape: tf.Tensor) -> tf.Tensor:
@@ -168,20 +168,4 @@ def _slice(sample: Sample, begin: tf.Tensor, size: tf.Tensor) -> Sample:
     masks = sample.masks
     if masks is not None:
         masks = tf.slice(masks, tf.pad(begin, [[1, 0]]), tf.concat([[-1], size], 0))
-    return sample._replace(image=tf.ensure_shape(image, [None, None, 3]), masks=masks)
-
-
-def padded_image(sample: Sample, before: tf.Tensor, after: tf.Tensor) -> Sample:
-    """Put rows and columns of zeros around image and masks; boxes stay as they are.
-
-    Args:
-        sample: the image and its objects.
-        before: (2,) int32, rows above and columns to the left.
-        after: (2,) int32, rows below and columns to the right.
-    """
-    sides = tf.stack([before, after], 1)
-    image = tf.pad(sample.image, tf.pad(sides, [[0, 1], [0, 0]]))
-    masks = sample.masks
-    if masks is not None:
-        masks = tf.pad(masks, tf.pad(sides, [[1, 0], [0, 0]]))
     return sample._replace(image=tf.ensure_shape(image, [None, None, 3]), masks=masks)

@@ -57,6 +57,22 @@ def seen_through(sample: Sample, window: tf.Tensor, *, clip: bool) -> Sample:
     return sample._replace(boxes_yxyx=boxes, keypoints=keypoints)
 
 
+def padded(sample: Sample, before: tf.Tensor, after: tf.Tensor) -> Sample:
+    """Put rows and columns of zeros around image and masks; boxes stay as they are.
+
+    Args:
+        sample: the image and its objects.
+        before: (2,) int32, rows above and columns to the left.
+        after: (2,) int32, rows below and columns to the right.
+    """
+    sides = tf.stack([before, after], 1)
+    image = tf.pad(sample.image, tf.pad(sides, [[0, 1], [0, 0]]))
+    masks = sample.masks
+    if masks is not None:
+        masks = tf.pad(masks, tf.pad(sides, [[1, 0], [0, 0]]))
+    return sample._replace(image=tf.ensure_shape(image, [None, None, 3]), masks=masks)
+
+
 def rows_inside(boxes_yxyx: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
     """The rows (M,) of the boxes (N, 4) that are not wholly outside a window (4,)."""
     within = (boxes_yxyx[:, :2] < window[2:]) & (boxes_yxyx[:, 2:] > window[:2])

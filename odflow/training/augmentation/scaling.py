@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from odflow.training.augmentation.crops import padded_image
-from odflow.training.augmentation.sample import Sample, rows_inside, seen_through
+from odflow.training.augmentation.sample import Sample, padded, rows_inside, seen_through
 
 
 def scale_image(sample: Sample, seed: tf.Tensor, min_scale_ratio: float, max_scale_ratio: float) -> Sample:
@@ -45,7 +44,7 @@ def scale_crop_and_pad_to_square(
         masks=None if kept.masks is None else kept.masks[:, begin[0] : end[0], begin[1] : end[1]],
     )
     return seen_through(
-        padded_image(cut, tf.zeros(2, tf.int32), tf.maximum(output_size - size, 0)), window, clip=True
+        padded(cut, tf.zeros(2, tf.int32), tf.maximum(output_size - size, 0)), window, clip=True
     )
 
 
@@ -76,8 +75,8 @@ def pad_image(
     image = tf.cast(sample.image, tf.float32)
     colour = tf.constant(pad_color, tf.float32) if pad_color else tf.reduce_mean(image, [0, 1])
     # Zeros around the distance to the colour are the colour around the image.
-    padded = padded_image(sample._replace(image=image - colour), before, after)
-    return seen_through(padded._replace(image=padded.image + colour), window, clip=False)
+    framed = padded(sample._replace(image=image - colour), before, after)
+    return seen_through(framed._replace(image=framed.image + colour), window, clip=False)
 
 
 def _resized(sample: Sample, size: tf.Tensor, *, align_corners: bool = False) -> Sample:
