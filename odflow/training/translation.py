@@ -78,13 +78,16 @@ def _training(train: Section, reader: Section) -> Training:
 def _fine_tune_type(train: Section) -> str:
     """What a fine-tune checkpoint gives: classification, detection or full."""
     kind = str(train["fine_tune_checkpoint_type"])
-    if not kind:
-        return "detection" if train["from_detection_checkpoint"] else "classification"
-    train.honour("from_detection_checkpoint")
-    kind = "full" if kind == "fine_tune" else kind
+    if kind:
+        train.honour("from_detection_checkpoint")
+    else:
+        kind = "detection" if train["from_detection_checkpoint"] else "classification"
+    everything = train["load_all_detection_checkpoint_vars"]
+    if kind == "fine_tune":  # CenterNet's word for it
+        kind = "detection"
     if kind not in ("classification", "detection", "full"):
         raise train.refuse("fine_tune_checkpoint_type", kind, "classification, detection or full")
-    return kind
+    return "full" if everything and kind == "detection" else kind
 
 
 def _where_training_runs(train: Section) -> None:
@@ -94,11 +97,7 @@ def _where_training_runs(train: Section) -> None:
         train.skip(name, "the train stage's strategy decides this; replicas step together")
     for name in ("batch_queue_capacity", "num_batch_queue_threads", "prefetch_queue_capacity"):
         train.skip(name, "the reader adapts to the machine")
-    for name in (
-        "fine_tune_checkpoint_version",
-        "load_all_detection_checkpoint_vars",
-        "run_fine_tune_checkpoint_dummy_computation",
-    ):
+    for name in ("fine_tune_checkpoint_version", "run_fine_tune_checkpoint_dummy_computation"):
         train.skip(name, "any kind of checkpoint is recognised, and all that fits is loaded")
     train.skip("use_bfloat16", "meant for TPUs; the train stage's precision decides this")
     train.skip("unpad_groundtruth_tensors", "boxes are never padded before they are matched")
@@ -108,7 +107,8 @@ def _where_training_runs(train: Section) -> None:
     for name in ("merge_multiple_label_boxes", "use_multiclass_scores"):
         if getattr(train.message, name):
             train.unsupported(name, "every box has one class")
-        train.honour(name)
+        else:
+            train.honour(name)
 
 
 def _evaluation(root: Section) -> None:

@@ -140,3 +140,32 @@ def test_what_cannot_be_trained_is_refused_with_what_would_work(bccd, tmp_path, 
 def test_a_config_without_a_model_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"model\.model is not set; wanted: .*ssd"):
         translate(read("model { }", tmp_path), "x.config")
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ("", "classification"),
+        ("from_detection_checkpoint: true", "detection"),
+        ("from_detection_checkpoint: true load_all_detection_checkpoint_vars: true", "full"),
+        (
+            'fine_tune_checkpoint_type: "classification" load_all_detection_checkpoint_vars: true',
+            "classification",
+        ),
+        ('fine_tune_checkpoint_type: "classification" from_detection_checkpoint: true', "classification"),
+        ('fine_tune_checkpoint_type: "fine_tune"', "detection"),
+        ('fine_tune_checkpoint_type: "full"', "full"),
+    ],
+)
+def test_how_much_of_a_checkpoint_is_taken_in_the_words_of_both_generations(bccd, tmp_path, fields, kind):
+    config = read(bccd.replace("train_config {", f"train_config {{ {fields}", 1), tmp_path)
+    settings, coverage = translate(config, "bccd.config")
+    assert settings.training.fine_tune_type == kind
+    set_here = [path for path in set_fields(config) if "checkpoint" in path]
+    assert [path for path in set_here if coverage.of(path).state != HONOURED] == []
+
+
+def test_what_one_class_a_box_rules_out_is_told(bccd, tmp_path):
+    config = read(bccd.replace("train_config {", "train_config { use_multiclass_scores: true", 1), tmp_path)
+    _, coverage = translate(config, "bccd.config")
+    assert coverage.of("train_config.use_multiclass_scores").state == UNSUPPORTED
