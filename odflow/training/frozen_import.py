@@ -53,7 +53,7 @@ def compare_with_graph(kind: Architecture, network: tf_keras.Model, graph: Path,
     try:
         return check(graph, expect(Detector(network, kind), list(drawn_images())), EXACT)
     except StageError as error:
-        found = str(error).partition("does: ")[2]
+        found = str(error).rpartition("does: ")[2]
         raise InputError(
             f"{config}: describes another detector than {graph}, though the weights fit: {found} Give the "
             "config it was exported with (image_resizer, anchor_generator, box_coder, post_processing)."
