@@ -108,7 +108,7 @@ def bare_step(records: Path) -> Callable[[], object]:
     kind = architecture(settings())
     network = kind.build()
     optimizer = build_optimizer(kind.settings.training.optimizer)
-    step = tf.function(TrainStep(kind, network, optimizer, network.trainable_variables))
+    step = tf.function(TrainStep(kind, network, optimizer, network.trainable_variables), autograph=False)
     inputs, labels = next(iter(training_batches([str(records)], kind, 1)))
     return lambda: step(inputs, labels)[TOTAL].numpy()
 

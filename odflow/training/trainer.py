@@ -68,7 +68,7 @@ class Trainer:
             **({"average": self._average} if self._average else {}),
         )
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(scratch), max_to_keep=KEPT)
-        self._run = tf.function(self._many)
+        self._run = tf.function(self._many, autograph=False)  # which would take longer than the tracing
         self._batches: Any = None
         self.seconds_per_step = math.inf
         """Of the latest call of `train`; the first one, which builds the graph, does not count."""
@@ -161,19 +161,18 @@ class Trainer:
     def _many(self, batches: Any, steps: tf.Tensor) -> tf.Tensor:
         """Do steps, as many as asked for or until a loss is no number; (steps done, losses) float32."""
         step = TrainStep(self.kind, self.network, self._optimizer, self.variables, self._accumulate)
-        history = tf.TensorArray(tf.float32, 0, dynamic_size=True, element_shape=[None])
-        done, sound = tf.constant(0), tf.constant(True)
-        while tf.logical_and(done < steps, sound):
-            losses = self._strategy.run(step, args=next(batches))
-            whole = self._summed(losses)
-            with tf.control_dependencies([whole]):  # a step counts once it is done
+
+        def one(done: tf.Tensor, _: tf.Tensor, history: tf.TensorArray) -> tuple[Any, ...]:
+            losses = self._summed(self._strategy.run(step, args=next(batches)))
+            with tf.control_dependencies([losses]):  # a step counts once it is done
                 self._step.assign_add(1)
             if self._average:
                 self._average.update(self._step, self._strategy)
-            history = history.write(done, whole)
-            sound = tf.reduce_all(tf.math.is_finite(whole))
-            done += 1
-        return history.stack()
+            return done + 1, tf.reduce_all(tf.math.is_finite(losses)), history.write(done, losses)
+
+        history = tf.TensorArray(tf.float32, 0, dynamic_size=True, element_shape=[None])
+        start = (tf.constant(0), tf.constant(True), history)
+        return tf.while_loop(lambda done, sound, _: (done < steps) & sound, one, start)[2].stack()
 
     def _summed(self, losses: Losses) -> tf.Tensor:
         """The losses of all replicas together, (losses,) float32, in the order of `_names`."""

@@ -36,12 +36,12 @@ def test_exponential_decays_in_whole_steps_after_the_burn_in():
         decay_steps=100,
         decay_factor=0.5,
         staircase=True,
-        least=0.02,
+        least=0.01,
     )
     assert rate(settings, 5) == pytest.approx(0.01)
     assert rate(settings, 109) == pytest.approx(0.1)
     assert rate(settings, 110) == pytest.approx(0.05)
-    assert rate(settings, 100_000) == pytest.approx(0.02)
+    assert rate(settings, 100_000) == pytest.approx(0.01)
 
 
 def test_the_least_rate_holds_for_the_burn_in_too():

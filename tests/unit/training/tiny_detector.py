@@ -156,7 +156,7 @@ def main() -> None:
     folder = Path(given["folder"])
     trained = folder / "trained"
     trained.mkdir(parents=True, exist_ok=True)
-    data = Data([given["records"]])
+    data = Data([given["records"]], Path(given["records"]), label_map(folder))
     steps = fit(settings(**given["settings"]), data, Folders(folder, trained), Options(**given["options"]))
     for progress in steps:
         print(json.dumps([progress.step, progress.loss, progress.notes]), flush=True)
