@@ -30,7 +30,7 @@ from odflow.training.settings import (
     Training,
 )
 
-PLAIN = Hyperparams("relu", initializer=Initializer("truncated_normal", stddev=0.01))
+PLAIN = Hyperparams("relu", initializer=Initializer("truncated_normal", stddev=0.05))
 NORMED = Hyperparams("relu", BatchNorm(0.8, 1e-3), Initializer("variance_scaling", factor=1.0))
 
 
@@ -51,7 +51,7 @@ def model() -> FasterRcnnModel:
         stages=3,
         extractor=Extractor(50, False, 16, True, NORMED, depth_multiplier=0.125),
         anchors=GridAnchors((0.125, 0.25), (0.5, 1.0, 2.0)),
-        first=FirstStage(PLAIN, 32, 3, 1, 64, 0.5, suppression, 2.0, 1.0, clip_anchors=False),
+        first=FirstStage(PLAIN, 32, 3, 1, 16, 0.5, suppression, 2.0, 1.0, clip_anchors=False),
         crop=Crop(14, 2, 2),
         boxes=BoxHead(PLAIN),
         masks=MaskHead(PLAIN, 15, 13, 16, 2, False, False, 4.0),
@@ -78,7 +78,7 @@ def training() -> Training:
     return Training(
         batch_size=4,
         num_steps=60,
-        optimizer=Optimizer("adam", LearningRate("constant", 0.002), clip_norm=10.0),
+        optimizer=Optimizer("adam", LearningRate("constant", 0.001), clip_norm=10.0),
         augmentations=(),
         fine_tune_type="full",
         reader=Reader(max_boxes=6, shuffle_buffer=8, masks="png"),
