@@ -83,9 +83,14 @@ class TFLiteDetector:
         interpreter.invoke()
         boxes, classes, scores, count = map(interpreter.get_tensor, self._outputs)
         number = int(np.ravel(count)[0])
-        return Detections.by_score(
-            boxes[0][:number], scores[0][:number], classes[0][:number] + 1
-        )  # they count from 0
+        kept = np.flatnonzero(_area_inside(boxes[0][:number]) > 0)  # as other exports have it
+        return Detections.by_score(boxes[0][kept], scores[0][kept], classes[0][kept] + 1)  # they count from 0
+
+
+def _area_inside(boxes_yxyx: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The (M,) areas of (M, 4) normalised boxes inside the image."""
+    sides: NDArray[np.float32] = np.clip(boxes_yxyx[:, 2:], 0, 1) - np.clip(boxes_yxyx[:, :2], 0, 1)
+    return sides[:, 0] * sides[:, 1]
 
 
 def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float32]:

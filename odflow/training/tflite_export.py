@@ -10,13 +10,18 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import tensorflow as tf
 import tf_keras
+from flatbuffers import flexbuffers  # type: ignore[import-untyped]
 from numpy.typing import NDArray
+from tensorflow.lite.tools import flatbuffer_utils
 
 from odflow.errors import ConfigError
 from odflow.inference.tflite import POST_PROCESS, resize
 from odflow.training.architecture import Architecture
 from odflow.training.post_processing import AnchorPredictions
 from odflow.training.settings import PostProcessing, Settings
+
+PER_CLASS = 100
+"""The operation's limit where a file does not say it."""
 
 
 @runtime_checkable
@@ -86,7 +91,7 @@ def convert(kind: Architecture, network: tf_keras.Model, images: Iterable[Any] |
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.uint8
         converter.representative_dataset = lambda: _representative(images, size[1], size[2])
-    return bytes(_quietly(converter.convert))
+    return _limited(bytes(_quietly(converter.convert)), model.post_processing.max_per_class)
 
 
 def _inference(kind: Any, network: tf_keras.Model) -> Callable[[tf.Tensor], tuple[tf.Tensor, ...]]:
@@ -129,7 +134,6 @@ def _operation(post: PostProcessing, num_classes: int, scales: tuple[float, ...]
     attributes = {
         "max_detections": f"i: {post.max_total}",
         "max_classes_per_detection": "i: 1",
-        "detections_per_class": f"i: {post.max_per_class}",
         "use_regular_nms": f"b: {str(not post.class_agnostic).lower()}",
         "nms_score_threshold": f"f: {post.score_threshold:.9g}",
         "nms_iou_threshold": f"f: {post.iou_threshold:.9g}",
@@ -138,6 +142,18 @@ def _operation(post: PostProcessing, num_classes: int, scales: tuple[float, ...]
     }
     told = (f'attr {{ key: "{name}" value {{ {value} }} }}' for name, value in attributes.items())
     return " ".join([f'name: "{POST_PROCESS}"', *told])
+
+
+def _limited(file: bytes, per_class: int) -> bytes:
+    """Say the operation's limit of each class, which the converter does not pass on."""
+    if per_class == PER_CLASS:
+        return file
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(file))
+    for operator in model.subgraphs[0].operators:
+        if model.operatorCodes[operator.opcodeIndex].customCode == POST_PROCESS.encode():
+            options = flexbuffers.Loads(bytes(operator.customOptions))
+            operator.customOptions = list(flexbuffers.Dumps({**options, "detections_per_class": per_class}))
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def _nothing(encodings: tf.Tensor, scores: tf.Tensor, anchors: tf.Tensor) -> tuple[tf.Tensor, ...]:

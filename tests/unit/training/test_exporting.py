@@ -33,7 +33,9 @@ def build(settings, seed=0):
         if "variance" in weight.name or "gamma" in weight.name:
             weight.assign(rng.uniform(0.5, 1.5, weight.shape))
         elif len(weight.shape) > 1:
-            weight.assign(rng.normal(0, 1.4 / np.sqrt(np.prod(weight.shape[:-1])), weight.shape))
+            # Scores from 0.01 to 0.99, boxes near their anchors and so inside the image.
+            spread = {"ClassPredictor": 300.0, "BoxPredictor": 1.0}.get(weight.name.split("/")[-2], 1.4)
+            weight.assign(rng.normal(0, spread / np.sqrt(np.prod(weight.shape[:-1])), weight.shape))
     return Detector(network, kind)
 
 
