@@ -188,3 +188,19 @@ def test_what_tflite_cannot_do_is_refused_before_the_work(settings):
     with pytest.raises(ConfigError, match="one-stage detectors"):
         check_convertible(object())
     check_convertible(architecture(settings))
+
+
+@pytest.mark.slow
+def test_parity_with_what_the_api_detects_from_the_same_checkpoint(shared):
+    from odflow.odapi.pipeline_config import read_pipeline_config
+    from odflow.training.architecture import architecture
+    from odflow.training.exporting import trained_detector
+    from odflow.training.translation import translate
+
+    folder = shared / "models/ssd_mobilenet_v2_fpnlite_320"
+    settings, _ = translate(read_pipeline_config(folder / "pipeline.config"), "pipeline.config")
+    detector = trained_detector(architecture(settings), folder)
+    with np.load(folder / "reference.npz") as reference:
+        found = detector.detect(tf.constant(reference["image"].astype(np.uint8)))
+        for name in NAMES:
+            np.testing.assert_allclose(found[name], reference[name], atol=1e-4, err_msg=name)
