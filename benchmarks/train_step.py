@@ -88,8 +88,8 @@ def settings() -> Any:
 
 
 def real_loop(records: Path, folder: Path) -> Callable[[], object]:
-    from odflow.training.fitting import fit
-    from odflow.training.run_options import Data, Folders, Options
+    from odflow.training.loop.fitting import fit
+    from odflow.training.loop.run_options import Data, Folders, Options
 
     trained = folder / "trained"
     trained.mkdir()
@@ -101,9 +101,9 @@ def bare_step(records: Path) -> Callable[[], object]:
     import tensorflow as tf
 
     from odflow.training.architecture import architecture
-    from odflow.training.inputs import training_batches
-    from odflow.training.optimizers import build_optimizer
-    from odflow.training.train_step import TOTAL, TrainStep
+    from odflow.training.loop.batches import training_batches
+    from odflow.training.loop.optimizers import build_optimizer
+    from odflow.training.loop.train_step import TOTAL, TrainStep
 
     kind = architecture(settings())
     network = kind.build()

@@ -53,8 +53,7 @@ class CoverageReport:
             ConfigError: a field is approximated or unsupported; one line for each.
         """
         loose = [
-            f"{self.source}: {path} is {verdict.state}: {verdict.remark}."
-            for path, verdict in self.loose()
+            f"{self.source}: {path} is {verdict.state}: {verdict.remark}." for path, verdict in self.loose()
         ]
         if loose:
             raise ConfigError("\n".join([*loose, "Change these fields, or leave strict out."]))

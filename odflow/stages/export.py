@@ -98,12 +98,12 @@ class Export(Stage):
     def _detectors(self, settings: Any) -> dict[str, Any]:
         """What each form shall detect, by the one network of the checkpoint."""
         from odflow.training.architecture import architecture
-        from odflow.training.exporting import Detector, trained_detector
+        from odflow.training.export.graphs import Detector, trained_detector
 
         kind = architecture(settings)
         lite = kind
         if {"tflite", "tflite_int8"} & set(self.formats):
-            from odflow.training.tflite_export import check_convertible, class_agnostic
+            from odflow.training.export.tflite import check_convertible, class_agnostic
 
             check_convertible(kind)
             lite = architecture(class_agnostic(settings)) if self.tflite_nms == "fast" else kind
@@ -124,7 +124,7 @@ class Export(Stage):
             )
 
     def _write(self, form: str, detector: Any) -> None:
-        from odflow.training.exporting import write_frozen_graph, write_saved_model
+        from odflow.training.export.graphs import write_frozen_graph, write_saved_model
 
         file = self.exported / FILES[form]
         if form == "frozen":
@@ -132,7 +132,7 @@ class Export(Stage):
         elif form == "saved_model":
             write_saved_model(detector, file)
         else:
-            from odflow.training.tflite_export import convert
+            from odflow.training.export.tflite import convert
 
             assert form == "tflite" or self.images is not None
             images = _images(self.images, self.count) if form == "tflite_int8" else None
@@ -140,7 +140,7 @@ class Export(Stage):
 
     def _checked(self, form: str, detector: Any) -> str:
         """Load what was written again, and say how it compares."""
-        from odflow.training.export_check import EXACT, QUANTIZED, check, expect
+        from odflow.training.export.check import EXACT, QUANTIZED, check, expect
 
         file = self.exported / FILES[form]
         expected = expect(detector, self._pictures())
@@ -151,7 +151,7 @@ class Export(Stage):
     def _pictures(self) -> Iterator[NDArray[np.uint8]]:
         if self.check_images is not None:
             return _images(self.check_images, CHECKED_AT_MOST)
-        from odflow.training.drawn_images import drawn_images
+        from odflow.training.export.drawn_images import drawn_images
 
         return drawn_images()
 

@@ -14,7 +14,7 @@ from odflow.errors import ConfigError
 from odflow.graph import InputFile, InputPath, Job, OutputFolder, Stage, output
 
 if TYPE_CHECKING:
-    from odflow.training.fitting import Progress
+    from odflow.training.loop.fitting import Progress
     from odflow.training.settings import Settings
 
 
@@ -195,8 +195,8 @@ class Train(Stage):
     def _fit(self, job: Job, settings: Settings, files: list[str], start: Path | None) -> tuple[int, float]:
         """Train with a bar that shows loss, speed and the time left; returns the last step and its loss."""
         from odflow.formats.label_map import read_label_map
-        from odflow.training.fitting import fit
-        from odflow.training.run_options import Data, Folders, Options
+        from odflow.training.loop.fitting import fit
+        from odflow.training.loop.run_options import Data, Folders, Options
 
         data = Data(files, self.valid_records, read_label_map(self.label_map), start)
         folders = Folders(job.staging / "training", self.trained)

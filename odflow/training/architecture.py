@@ -8,10 +8,10 @@ from typing import Any, Protocol
 import tensorflow as tf
 import tf_keras
 
-from odflow.training.augmentation import Sample
 from odflow.training.center_net.architecture import CenterNet
 from odflow.training.center_net.settings import CenterNetModel
 from odflow.training.checkpoints import Parts
+from odflow.training.examples.augmentation import Sample
 from odflow.training.faster_rcnn.architecture import FasterRcnn
 from odflow.training.faster_rcnn.settings import FasterRcnnModel
 from odflow.training.settings import Settings

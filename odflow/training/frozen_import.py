@@ -16,9 +16,9 @@ from odflow.odapi.frozen_weights import read_frozen_graph
 from odflow.odapi.signature import looks_like
 from odflow.training.architecture import Architecture
 from odflow.training.checkpoints import Report, fill, variables_by_name
-from odflow.training.drawn_images import drawn_images
-from odflow.training.export_check import EXACT, Agreement, check, expect
-from odflow.training.exporting import Detector
+from odflow.training.export.check import EXACT, Agreement, check, expect
+from odflow.training.export.drawn_images import drawn_images
+from odflow.training.export.graphs import Detector
 
 
 def import_frozen_graph(kind: Architecture, graph: Path) -> tuple[tf_keras.Model, Report]:

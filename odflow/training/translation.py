@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from odflow.odapi.section import Coverage, Section
-from odflow.training.augmentation_config import augmentations
 from odflow.training.center_net.config import read_center_net
+from odflow.training.config.augmentation import augmentations
+from odflow.training.config.optimization import optimizer
+from odflow.training.config.reader import read_reader
 from odflow.training.faster_rcnn.config import read_faster_rcnn
-from odflow.training.optimization_config import optimizer
-from odflow.training.reader_config import read_reader
 from odflow.training.settings import Model, Settings, Training
 from odflow.training.ssd.config import read_ssd
 

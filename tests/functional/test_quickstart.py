@@ -94,7 +94,7 @@ def test_the_exported_frozen_graph_and_its_checkpoint_agree_on_photographs(quick
     from odflow.odapi.pipeline_config import read_pipeline_config
     from odflow.training.architecture import architecture
     from odflow.training.checkpoints import load_weights
-    from odflow.training.exporting import Detector
+    from odflow.training.export.graphs import Detector
     from odflow.training.translation import translate
 
     exported = find_run(quickstart[0]) / "export/exported"

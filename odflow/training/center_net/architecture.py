@@ -14,7 +14,7 @@ from odflow.training.center_net.network import CENTER, CenterNetNetwork
 from odflow.training.center_net.settings import CenterNetModel
 from odflow.training.center_net.targets import Targets
 from odflow.training.checkpoints import Parts
-from odflow.training.preprocessing import preprocess
+from odflow.training.examples.preprocessing import preprocess
 from odflow.training.settings import Settings
 
 EXTRACTOR = "model/_feature_extractor/"

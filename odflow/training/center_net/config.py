@@ -5,7 +5,7 @@ from __future__ import annotations
 from odflow.odapi.section import Section
 from odflow.training.center_net.extractor_types import HOURGLASSES, RESNET_STEP, RESNETS, joined
 from odflow.training.center_net.settings import Boxes, CenterNetModel, Centers, Extractor, Focal, Head
-from odflow.training.resizer_config import read_resizer
+from odflow.training.config.resizer import read_resizer
 from odflow.training.settings import Normalization, Resizer
 
 KEYPOINTS = "trained on boxes alone, without keypoints"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import tensorflow as tf
 from official.projects.centernet.ops.target_assigner import compute_std_dev_from_box_size
 
-from odflow.training.augmentation import Sample
 from odflow.training.center_net.settings import STRIDE, CenterNetModel
-from odflow.training.preprocessing import preprocess
+from odflow.training.examples.augmentation import Sample
+from odflow.training.examples.preprocessing import preprocess
 
 
 class Targets:

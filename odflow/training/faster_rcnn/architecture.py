@@ -9,15 +9,15 @@ import tensorflow as tf
 import tf_keras
 
 from odflow.odapi import tensor_names
-from odflow.training.boxes import decode_boxes
 from odflow.training.checkpoints import Parts
+from odflow.training.detection.boxes import decode_boxes
+from odflow.training.detection.post_processing import convert_scores, suppress
 from odflow.training.faster_rcnn.crops import crop, crop_masks
 from odflow.training.faster_rcnn.losses import classifier_losses, mask_loss, of_class, proposal_losses
 from odflow.training.faster_rcnn.network import FasterRcnnNetwork
 from odflow.training.faster_rcnn.proposals import SCALES, Assigned, assign, propose
 from odflow.training.faster_rcnn.settings import FasterRcnnModel
 from odflow.training.faster_rcnn.targets import Targets, resize
-from odflow.training.post_processing import convert_scores, suppress
 from odflow.training.settings import Settings
 
 PROPOSAL, CLASSIFIER, HEADS = (

@@ -6,6 +6,10 @@ import math
 from dataclasses import replace
 
 from odflow.odapi.section import Section
+from odflow.training.config.hyperparams import hyperparams
+from odflow.training.config.losses import read_classification_loss
+from odflow.training.config.post_processing import read_post_processing
+from odflow.training.config.resizer import read_resizer
 from odflow.training.faster_rcnn.anchors_config import read_anchors
 from odflow.training.faster_rcnn.extractor_config import read_extractor
 from odflow.training.faster_rcnn.settings import (
@@ -17,10 +21,6 @@ from odflow.training.faster_rcnn.settings import (
     MaskHead,
     SecondStage,
 )
-from odflow.training.hyperparams_config import hyperparams
-from odflow.training.losses_config import read_classification_loss
-from odflow.training.post_processing_config import read_post_processing
-from odflow.training.resizer_config import read_resizer
 from odflow.training.settings import ClassificationLoss, PostProcessing
 
 SAME_NUMBERS = (

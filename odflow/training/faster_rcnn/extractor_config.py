@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from odflow.odapi.section import Section
+from odflow.training.config.hyperparams import hyperparams
 from odflow.training.faster_rcnn.settings import Extractor, Pyramid
-from odflow.training.hyperparams_config import hyperparams
 
 TF1 = {f"faster_rcnn_resnet{depth}": depth for depth in (50, 101, 152)}
 ONE_MAP = {f"faster_rcnn_resnet{depth}_keras": depth for depth in (50, 101, 152)}

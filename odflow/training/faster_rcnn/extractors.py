@@ -5,10 +5,10 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras
 
-from odflow.training.convolutions import Convolutions, apply
 from odflow.training.faster_rcnn.settings import Extractor, Pyramid
-from odflow.training.fpn import TopDown
-from odflow.training.resnet_v1 import ResNetV1, resnet_hyperparams
+from odflow.training.layers.convolutions import Convolutions, apply
+from odflow.training.layers.fpn import TopDown
+from odflow.training.layers.resnet_v1 import ResNetV1, resnet_hyperparams
 
 FEATURES = 1024
 """Numbers that a proposal's crop from a pyramid is boiled down to."""

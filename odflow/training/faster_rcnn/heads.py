@@ -9,8 +9,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from odflow.training.convolutions import Activation, Convolutions, apply, initializer, regularizer
 from odflow.training.faster_rcnn.settings import BoxHead, FirstStage, MaskHead
+from odflow.training.layers.convolutions import Activation, Convolutions, apply, initializer, regularizer
 from odflow.training.settings import Hyperparams
 
 BOXES, CLASSES, MASKS = "box_encodings", "class_predictions_with_background", "mask_predictions"

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from odflow.training.detection.losses import classification_loss, localization_loss
 from odflow.training.faster_rcnn.proposals import Assigned
 from odflow.training.faster_rcnn.settings import FirstStage, MaskHead, SecondStage
-from odflow.training.losses import classification_loss, localization_loss
 from odflow.training.settings import ClassificationLoss, LocalizationLoss
 
 Terms = dict[str, tf.Tensor]

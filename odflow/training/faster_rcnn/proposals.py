@@ -8,9 +8,9 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from odflow.odapi import tensor_names
-from odflow.training.boxes import decode_boxes, encode_boxes, matched_iou
+from odflow.training.detection.boxes import decode_boxes, encode_boxes, matched_iou
+from odflow.training.detection.post_processing import suppress
 from odflow.training.faster_rcnn.settings import FirstStage, SecondStage
-from odflow.training.post_processing import suppress
 
 SCALES = (10.0, 10.0, 5.0, 5.0)
 """The box coder's factors on y, x, height and width, in both stages."""

@@ -6,13 +6,13 @@ import numpy as np
 import tensorflow as tf
 
 from odflow.errors import ConfigError
-from odflow.training.augmentation import Sample
-from odflow.training.boxes import encode_boxes, pairwise_iou
+from odflow.training.detection.boxes import encode_boxes, pairwise_iou
+from odflow.training.detection.matching import BACKGROUND, match
+from odflow.training.examples.augmentation import Sample
+from odflow.training.examples.preprocessing import preprocess
 from odflow.training.faster_rcnn.proposals import SCALES, sample
 from odflow.training.faster_rcnn.settings import FasterRcnnModel
-from odflow.training.matching import BACKGROUND, match
-from odflow.training.preprocessing import preprocess
-from odflow.training.resnet_v1 import PIXEL_MEANS
+from odflow.training.layers.resnet_v1 import PIXEL_MEANS
 from odflow.training.settings import Matcher, Normalization
 
 MATCHER = Matcher(matched=0.7, unmatched=0.3, force_match=True)

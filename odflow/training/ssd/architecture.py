@@ -9,10 +9,10 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from odflow.training.boxes import decode_boxes
 from odflow.training.checkpoints import Parts
-from odflow.training.post_processing import AnchorPredictions, convert_scores, detections
-from odflow.training.preprocessing import preprocess
+from odflow.training.detection.boxes import decode_boxes
+from odflow.training.detection.post_processing import AnchorPredictions, convert_scores, detections
+from odflow.training.examples.preprocessing import preprocess
 from odflow.training.settings import Settings
 from odflow.training.ssd.losses import normalizer, ssd_losses
 from odflow.training.ssd.network import build_network

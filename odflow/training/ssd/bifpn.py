@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 import tf_keras
 
-from odflow.training.convolutions import Convolutions, apply, initializer, regularizer
+from odflow.training.layers.convolutions import Convolutions, apply, initializer, regularizer
 from odflow.training.ssd.settings import BifpnShape
 
 

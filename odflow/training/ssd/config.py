@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from odflow.odapi.section import Section
-from odflow.training.hyperparams_config import hyperparams
-from odflow.training.post_processing_config import read_post_processing
-from odflow.training.resizer_config import read_resizer
+from odflow.training.config.hyperparams import hyperparams
+from odflow.training.config.post_processing import read_post_processing
+from odflow.training.config.resizer import read_resizer
 from odflow.training.settings import Resizer
 from odflow.training.ssd.anchors_config import read_anchors
 from odflow.training.ssd.extractor_types import EXTRACTOR_TYPES

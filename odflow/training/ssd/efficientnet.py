@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras
 from official.legacy.image_classification.efficientnet.efficientnet_model import EfficientNet
 
-from odflow.training.convolutions import Convolutions
+from odflow.training.layers.convolutions import Convolutions
 from odflow.training.ssd.bifpn import Bifpn
 from odflow.training.ssd.settings import BifpnShape, Extractor
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import tf_keras
 
-from odflow.training.convolutions import Convolutions
+from odflow.training.layers.convolutions import Convolutions
 from odflow.training.ssd import efficientnet, mobilenet_v1, mobilenet_v2, resnet_fpn
 from odflow.training.ssd.convolutional_predictor import convolutional_predictor
 from odflow.training.ssd.settings import ConvolutionalPredictor, Extractor, WeightSharedPredictor

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 import tf_keras
 
-from odflow.training.convolutions import Convolutions, FixedPadding, apply
+from odflow.training.layers.convolutions import Convolutions, FixedPadding, apply
 from odflow.training.ssd.fpn_extractor import pad_to_multiple
 from odflow.training.ssd.settings import Extractor
 

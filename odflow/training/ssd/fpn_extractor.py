@@ -5,8 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras
 
-from odflow.training.convolutions import Convolutions, apply
-from odflow.training.fpn import TopDown
+from odflow.training.layers.convolutions import Convolutions, apply
+from odflow.training.layers.fpn import TopDown
 from odflow.training.ssd.settings import Extractor
 
 COARSEST = 5

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from odflow.training.losses import Decode, classification_loss, hard_examples, localization_loss
+from odflow.training.detection.losses import Decode, classification_loss, hard_examples, localization_loss
 from odflow.training.ssd.settings import Losses
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from odflow.odapi.section import Section
-from odflow.training.losses_config import (
+from odflow.training.config.losses import (
     read_box_scales,
     read_classification_loss,
     read_hard_example_miner,

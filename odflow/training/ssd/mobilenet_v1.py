@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tf_keras
 
-from odflow.training.convolutions import Convolutions, FixedPadding
+from odflow.training.layers.convolutions import Convolutions, FixedPadding
 from odflow.training.settings import BatchNorm, Hyperparams, Initializer
 from odflow.training.ssd.feature_maps import PlainExtractor
 from odflow.training.ssd.fpn_extractor import FpnExtractor, cut

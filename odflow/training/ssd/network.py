@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras
 
-from odflow.training.convolutions import Convolutions
+from odflow.training.layers.convolutions import Convolutions
 from odflow.training.ssd.extractors import EXTRACTORS, PREDICTORS
 from odflow.training.ssd.settings import SsdModel
 

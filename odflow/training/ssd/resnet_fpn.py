@@ -6,8 +6,8 @@ import re
 
 import tf_keras
 
-from odflow.training.convolutions import Convolutions
-from odflow.training.resnet_v1 import ResNetV1, resnet_hyperparams
+from odflow.training.layers.convolutions import Convolutions
+from odflow.training.layers.resnet_v1 import ResNetV1, resnet_hyperparams
 from odflow.training.ssd.fpn_extractor import COARSEST, FpnExtractor
 from odflow.training.ssd.settings import Extractor
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from odflow.training.augmentation import Sample
-from odflow.training.boxes import encode_boxes, pairwise_iou
-from odflow.training.matching import match
-from odflow.training.preprocessing import preprocess
+from odflow.training.detection.boxes import encode_boxes, pairwise_iou
+from odflow.training.detection.matching import match
+from odflow.training.examples.augmentation import Sample
+from odflow.training.examples.preprocessing import preprocess
 from odflow.training.ssd.settings import SsdModel
 
 

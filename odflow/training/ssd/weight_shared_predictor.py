@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from odflow.training.convolutions import Convolutions, apply
+from odflow.training.layers.convolutions import Convolutions, apply
 from odflow.training.ssd.settings import WeightSharedPredictor
 
 BOXES = "box_encodings"

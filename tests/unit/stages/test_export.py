@@ -1,4 +1,4 @@
-"""What the stage export writes and refuses; what its files detect is tested in training/test_exporting.py."""
+"""What the stage export writes and refuses; what its files detect is tested in training/export/."""
 
 import shutil
 
@@ -77,9 +77,9 @@ def test_what_is_written_is_whole_and_the_same_each_time(trained, tmp_path, caps
 
 @pytest.mark.slow
 def test_a_file_that_detects_something_else_ends_the_stage(trained, tmp_path, monkeypatch):
-    from odflow.training import exporting
+    from odflow.training.export import graphs
 
-    plain = exporting.write_frozen_graph
+    plain = graphs.write_frozen_graph
 
     def broken(detector, file):
         for weight in detector.network.trainable_variables:
@@ -88,7 +88,7 @@ def test_a_file_that_detects_something_else_ends_the_stage(trained, tmp_path, mo
         for weight in detector.network.trainable_variables:
             weight.assign(weight / 1.1)
 
-    monkeypatch.setattr(exporting, "write_frozen_graph", broken)
+    monkeypatch.setattr(graphs, "write_frozen_graph", broken)
     with pytest.raises(StageError, match=r"does not detect what the checkpoint does: \d+ of \d+ detections"):
         run_alone(Export(trained=trained, formats=["frozen"]), tmp_path / "out")
     assert not (tmp_path / "out/exported").exists()

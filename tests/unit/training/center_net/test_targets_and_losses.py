@@ -39,7 +39,7 @@ def heatmap(boxes, classes, weights, size, count, overlap=0.7):
 
 
 def sample(boxes, classes, weights=None, size=(32, 64)):
-    from odflow.training.augmentation import Sample
+    from odflow.training.examples.augmentation import Sample
 
     return Sample(
         tf.zeros([*size, 3], tf.uint8),

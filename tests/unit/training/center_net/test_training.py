@@ -37,9 +37,9 @@ def example(seed):
 def train(settings, file, steps):
     """The network, its architecture, and the losses of each step."""
     from odflow.training.architecture import architecture
-    from odflow.training.inputs import training_batches
-    from odflow.training.optimizers import build_optimizer
-    from odflow.training.train_step import TrainStep
+    from odflow.training.loop.batches import training_batches
+    from odflow.training.loop.optimizers import build_optimizer
+    from odflow.training.loop.train_step import TrainStep
 
     tf.keras.utils.set_random_seed(1)
     kind = architecture(settings)
@@ -52,7 +52,7 @@ def train(settings, file, steps):
 
 @pytest.mark.slow
 def test_a_trained_center_net_finds_what_it_was_trained_on(settings, tmp_path):
-    from odflow.training.exporting import Detector, write_frozen_graph
+    from odflow.training.export.graphs import Detector, write_frozen_graph
 
     write_records(tmp_path / "train.record", [example(seed) for seed in range(8)])
     network, kind, losses = train(settings, tmp_path / "train.record", 120)

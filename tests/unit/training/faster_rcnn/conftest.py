@@ -37,7 +37,7 @@ NORMED = Hyperparams("relu", BatchNorm(0.8, 1e-3), Initializer("variance_scaling
 @pytest.fixture
 def few_units(monkeypatch: pytest.MonkeyPatch) -> None:
     """A ResNet "50" with one unit in each stage."""
-    resnet_v1 = pytest.importorskip("odflow.training.resnet_v1")
+    resnet_v1 = pytest.importorskip("odflow.training.layers.resnet_v1")
     monkeypatch.setitem(resnet_v1.UNITS, 50, (1, 1, 1, 1))
 
 

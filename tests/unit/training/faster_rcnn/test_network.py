@@ -13,9 +13,9 @@ import tf_keras  # noqa: E402
 
 from odflow.odapi.checkpoint import read_checkpoint  # noqa: E402
 from odflow.training.checkpoints import fill, variables_by_name  # noqa: E402
-from odflow.training.convolutions import Convolutions  # noqa: E402
 from odflow.training.faster_rcnn.architecture import FasterRcnn  # noqa: E402
-from odflow.training.resnet_v1 import ResNetV1  # noqa: E402
+from odflow.training.layers.convolutions import Convolutions  # noqa: E402
+from odflow.training.layers.resnet_v1 import ResNetV1  # noqa: E402
 
 FIRST, SECOND = "_first_stage_box_predictor", "_mask_rcnn_box_predictor"
 CONVOLVED, MASKED = f"{FIRST}/_prediction_heads", f"{SECOND}/_third_stage_heads/mask_predictions"

@@ -9,7 +9,7 @@ from odflow.errors import ConfigError
 
 tf = pytest.importorskip("tensorflow")
 
-from odflow.training.augmentation import Sample  # noqa: E402
+from odflow.training.examples.augmentation import Sample  # noqa: E402
 
 BOXES = np.array([[0.1, 0.1, 0.5, 0.4], [0.55, 0.5, 0.95, 0.75], [0.2, 0.6, 0.4, 0.9]], "f")
 

@@ -61,9 +61,9 @@ def mean(losses):
 def test_a_mask_rcnn_goes_on_after_a_stop_and_finds_what_it_was_trained_on(
     settings, records, few_units, tmp_path, numpy_iou
 ):
-    from odflow.training.exporting import Detector, write_frozen_graph
-    from odflow.training.run_options import Options
-    from odflow.training.trainer import Trainer
+    from odflow.training.export.graphs import Detector, write_frozen_graph
+    from odflow.training.loop.run_options import Options
+    from odflow.training.loop.trainer import Trainer
 
     first = Trainer(settings, [str(records)], tmp_path / "scratch", Options())
     losses = first.train(40)
@@ -95,9 +95,9 @@ def test_a_mask_rcnn_goes_on_after_a_stop_and_finds_what_it_was_trained_on(
 @pytest.mark.slow
 def test_a_pyramid_learns(pyramid_model, settings, records, few_units):
     from odflow.training.architecture import architecture
-    from odflow.training.inputs import training_batches
-    from odflow.training.optimizers import build_optimizer
-    from odflow.training.train_step import TrainStep
+    from odflow.training.loop.batches import training_batches
+    from odflow.training.loop.optimizers import build_optimizer
+    from odflow.training.loop.train_step import TrainStep
 
     tf.keras.utils.set_random_seed(1)
     kind = architecture(Settings(pyramid_model, settings.training))
@@ -118,7 +118,7 @@ def test_a_pyramid_learns(pyramid_model, settings, records, few_units):
 def test_a_step_reaches_every_variable(settings, few_units):
     """Of each loss some gradient, so that nothing stands outside training."""
     from odflow.training.architecture import architecture
-    from odflow.training.augmentation import Sample
+    from odflow.training.examples.augmentation import Sample
 
     kind = architecture(settings)
     network = kind.build()

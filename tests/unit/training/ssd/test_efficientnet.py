@@ -23,7 +23,7 @@ HYPERPARAMS = Hyperparams(
 
 
 def extractor(version, shape):
-    from odflow.training.convolutions import Convolutions
+    from odflow.training.layers.convolutions import Convolutions
     from odflow.training.ssd.efficientnet import EfficientNetBifpn
 
     return EfficientNetBifpn(version, shape, Convolutions(HYPERPARAMS))
@@ -138,7 +138,7 @@ WEIGHTS = {
 
 @pytest.mark.parametrize("method", WEIGHTS)
 def test_bifpn_computes_its_nodes_as_written_out_by_hand(method):
-    from odflow.training.convolutions import Convolutions
+    from odflow.training.layers.convolutions import Convolutions
     from odflow.training.ssd.bifpn import Bifpn
 
     bifpn = Bifpn(BifpnShape(3, 5, 2, 6, method), 4, Convolutions(HYPERPARAMS))
@@ -265,9 +265,9 @@ def test_sample_configs_build(shared, name):
 @pytest.mark.parametrize("name", list(SAMPLES)[:2])
 def test_a_training_step_of_a_sample_config_lowers_its_loss(shared, name):
     from odflow.training.architecture import architecture
-    from odflow.training.augmentation import Sample
-    from odflow.training.optimizers import build_optimizer
-    from odflow.training.train_step import TrainStep
+    from odflow.training.examples.augmentation import Sample
+    from odflow.training.loop.optimizers import build_optimizer
+    from odflow.training.loop.train_step import TrainStep
 
     settings = small(translate(sample(shared, name), name)[0])
     rate = LearningRate("constant", 0.01)

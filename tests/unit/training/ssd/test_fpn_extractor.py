@@ -7,7 +7,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from odflow.training.convolutions import Convolutions  # noqa: E402
+from odflow.training.layers.convolutions import Convolutions  # noqa: E402
 from odflow.training.settings import BatchNorm, Hyperparams  # noqa: E402
 from odflow.training.ssd.extractors import EXTRACTORS  # noqa: E402
 from odflow.training.ssd.fpn_extractor import pad_to_multiple  # noqa: E402

@@ -8,7 +8,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 import tf_keras  # noqa: E402
 
-from odflow.training.convolutions import Convolutions  # noqa: E402
+from odflow.training.layers.convolutions import Convolutions  # noqa: E402
 from odflow.training.settings import BatchNorm, Hyperparams, Initializer  # noqa: E402
 from odflow.training.ssd.mobilenet_v2 import HYPERPARAMS, _top, mobilenet_v2  # noqa: E402
 from odflow.training.ssd.settings import Extractor, FpnShape  # noqa: E402

@@ -19,14 +19,14 @@ NORMS = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
 def backbone(extractor=EXTRACTOR, changed=None):
-    from odflow.training.convolutions import Convolutions
+    from odflow.training.layers.convolutions import Convolutions
     from odflow.training.ssd.mobilenet_v1 import mobilenet_v1
 
     return mobilenet_v1(extractor, Convolutions(extractor.hyperparams), changed)
 
 
 def built(extractor):
-    from odflow.training.convolutions import Convolutions
+    from odflow.training.layers.convolutions import Convolutions
     from odflow.training.ssd.extractors import EXTRACTORS
 
     return EXTRACTORS[extractor.type](extractor, Convolutions(extractor.hyperparams))

@@ -11,7 +11,7 @@ BOXES = np.array([[0.1, 0.2, 0.5, 0.6], [0.4, 0.5, 0.95, 0.9]], np.float32)
 
 
 def sample(boxes=BOXES, classes=(1, 2), weights=None):
-    from odflow.training.augmentation import Sample
+    from odflow.training.examples.augmentation import Sample
 
     image = np.random.default_rng(2).integers(0, 256, (96, 128, 3)).astype(np.uint8)
     boxes = tf.constant(boxes, tf.float32, (len(boxes), 4))
@@ -27,7 +27,7 @@ def labels(model, *given, **named):
 
 
 def test_targets_decode_back_to_the_boxes_that_they_were_made_of(model):
-    from odflow.training.boxes import decode_boxes
+    from odflow.training.detection.boxes import decode_boxes
 
     found = labels(model)
     positive = found["box_weights"] > 0

@@ -8,7 +8,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 import tf_keras  # noqa: E402
 
-from odflow.training.convolutions import Convolutions  # noqa: E402
+from odflow.training.layers.convolutions import Convolutions  # noqa: E402
 from odflow.training.settings import BatchNorm, Hyperparams, Initializer  # noqa: E402
 from odflow.training.ssd.settings import WeightSharedPredictor  # noqa: E402
 from odflow.training.ssd.weight_shared_predictor import weight_shared_predictor  # noqa: E402

@@ -1,0 +1,1 @@
+"""Translate the parts of a pipeline.config that several architectures share."""

@@ -1,0 +1,1 @@
+"""What detectors compute with boxes: codes, matches, losses, suppression."""

@@ -1,0 +1,1 @@
+"""From records to training examples: read, ordered, augmented, preprocessed."""

@@ -1,0 +1,1 @@
+"""Trained detectors as files that anything can run, each checked."""

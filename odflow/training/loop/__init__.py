@@ -1,0 +1,1 @@
+"""The training itself: steps, optimizers, evaluation, checkpoints, machines."""
