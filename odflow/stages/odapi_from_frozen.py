@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from odflow.graph import InputFile, Job, OutputFolder, Stage, output
+from odflow.graph import InputFile, InputFolder, Job, OutputFolder, Stage, output
 
 
 class FromFrozen(Stage):
@@ -27,6 +27,12 @@ class FromFrozen(Stage):
     label_map: InputFile | None = Field(
         None, description="its classes (.pbtxt); the label_map.pbtxt beside the graph if left out"
     )
+    images: InputFolder | None = Field(
+        None,
+        description="photographs like those that its detector was trained on; a graph without batch norm "
+        "statistics gets them from there, without which it does not train well",
+    )
+    count: int = Field(64, ge=1, description="how many of these photographs are looked at")
 
     trained: OutputFolder = output("trained", "checkpoint/, pipeline.config, label_map.pbtxt, import.json")
 
@@ -43,10 +49,34 @@ class FromFrozen(Stage):
         imported = Imported(self._config(), self._label_map())
         kind = architecture(imported.settings())
         network, report = import_frozen_graph(kind, self.graph)
+        self._measure(job, kind, network)
         agreement = compare_with_graph(kind, network, self.graph, imported.pipeline_config)
         imported.write(network, report.to_json(), self.trained)
         job.say(report.summary())
         job.say(agreement.summary().replace("the checkpoint", "the graph"))
+
+    def _measure(self, job: Job, kind: Any, network: Any) -> None:
+        """Give the batch norms statistics, where the graph has none."""
+        from odflow.formats.images import find_images, read_image
+        from odflow.training.layers.statistics import lacks_statistics, measure_statistics
+
+        if not lacks_statistics(network):
+            return
+        if self.images is None:
+            job.log.warning(
+                "the graph holds no batch norm statistics; give images to measure them on, or train with "
+                "freeze_batchnorm: true"
+            )
+            return
+        chosen = find_images(self.images)
+        chosen = chosen[:: max(1, len(chosen) // self.count)][: self.count]
+
+        def run() -> None:
+            for image in job.progress(chosen, unit="image"):
+                kind.detect(network, read_image(image.path)[None])
+
+        measured = measure_statistics(network, run)
+        job.say(f"statistics of {measured} batch norms measured on {len(chosen)} images")
 
     def _config(self) -> Path:
         return self.pipeline_config or self.graph.parent / "pipeline.config"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -122,14 +122,22 @@ class Convolutions:
 
 
 class FreezableBatchNorm(tf_keras.layers.BatchNormalization):
-    """A batch norm whose statistics can stand still while the rest of it learns."""
+    """A batch norm whose statistics can stand still while the rest of it learns.
+
+    Attributes:
+        frozen: whether they do.
+        observer: is shown what comes in, where somebody wants to see it.
+    """
 
     def __init__(self, frozen: bool, **options: Any) -> None:
         super().__init__(**options)
         self.frozen = frozen
+        self.observer: Callable[[tf.Tensor], None] | None = None
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: Any = None) -> tf.Tensor:
         """Normalize (N, h, w, channels)."""
+        if self.observer:
+            self.observer(inputs)
         return super().call(inputs, training=False if self.frozen else training, mask=mask)
 
 

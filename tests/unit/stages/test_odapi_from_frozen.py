@@ -146,3 +146,21 @@ def test_a_graph_without_config_or_label_map_asks_for_them(inputs, folder, tmp_p
         run_alone(FromFrozen(graph=graph, label_map=inputs["label_map"]), tmp_path / "out")
     with pytest.raises(InputError, match="give label_map"):
         run_alone(FromFrozen(graph=graph, pipeline_config=folder / "pipeline.config"), tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_batch_norms_that_were_folded_are_measured_on_photographs(inputs, imported, shared, tmp_path, caplog):
+    """The network computes what it did: the stage compares it with the graph after that."""
+    import tensorflow as tf
+
+    photographs = shared / "data/coco128/images/val2017"
+    said = run_alone(FromFrozen(**inputs, images=photographs, count=4), tmp_path).said
+    assert "statistics of 35 batch norms measured on 4 images" in said[0]
+    assert "288 of 288 detections in 3 images are the graph's" in said[-1]
+    means = {}
+    for folder in (imported[0], tmp_path / "trained"):
+        checkpoint = tf.train.latest_checkpoint(str(folder / "checkpoint"))
+        names = [name for name, _ in tf.train.list_variables(checkpoint) if "moving_mean" in name]
+        means[folder] = [tf.train.load_variable(checkpoint, name) for name in names]
+    assert not any(mean.any() for mean in means[imported[0]])
+    assert all(mean.any() for mean in means[tmp_path / "trained"])
