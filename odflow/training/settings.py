@@ -82,6 +82,7 @@ class BatchNorm:
         center: learn an offset.
         scale: learn a scale.
         train: false: the statistics stand still while the rest is trained.
+        synchronized: the statistics are of all replicas together.
     """
 
     momentum: float
@@ -89,6 +90,7 @@ class BatchNorm:
     center: bool = True
     scale: bool = True
     train: bool = True
+    synchronized: bool = False
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class ConvolutionalBoxPredictor(_message.Message):
     def __init__(self, conv_hyperparams: _Optional[_Union[_hyperparams_pb2.Hyperparams, _Mapping]] = ..., min_depth: _Optional[int] = ..., max_depth: _Optional[int] = ..., num_layers_before_predictor: _Optional[int] = ..., use_dropout: bool = ..., dropout_keep_probability: _Optional[float] = ..., kernel_size: _Optional[int] = ..., box_code_size: _Optional[int] = ..., apply_sigmoid_to_scores: bool = ..., class_prediction_bias_init: _Optional[float] = ..., use_depthwise: bool = ..., mask_head: _Optional[_Union[MaskHead, _Mapping]] = ..., box_encodings_clip_range: _Optional[_Union[ConvolutionalBoxPredictor.BoxEncodingsClipRange, _Mapping]] = ...) -> None: ...
 
 class WeightSharedConvolutionalBoxPredictor(_message.Message):
-    __slots__ = ("conv_hyperparams", "num_layers_before_predictor", "depth", "kernel_size", "box_code_size", "class_prediction_bias_init", "use_dropout", "dropout_keep_probability", "share_prediction_tower", "use_depthwise", "mask_head", "score_converter", "box_encodings_clip_range")
+    __slots__ = ("conv_hyperparams", "num_layers_before_predictor", "depth", "kernel_size", "box_code_size", "class_prediction_bias_init", "use_dropout", "dropout_keep_probability", "share_prediction_tower", "use_depthwise", "mask_head", "score_converter", "box_encodings_clip_range", "apply_conv_hyperparams_to_heads", "apply_conv_hyperparams_pointwise")
     class ScoreConverter(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         IDENTITY: _ClassVar[WeightSharedConvolutionalBoxPredictor.ScoreConverter]
@@ -93,6 +93,8 @@ class WeightSharedConvolutionalBoxPredictor(_message.Message):
     MASK_HEAD_FIELD_NUMBER: _ClassVar[int]
     SCORE_CONVERTER_FIELD_NUMBER: _ClassVar[int]
     BOX_ENCODINGS_CLIP_RANGE_FIELD_NUMBER: _ClassVar[int]
+    APPLY_CONV_HYPERPARAMS_TO_HEADS_FIELD_NUMBER: _ClassVar[int]
+    APPLY_CONV_HYPERPARAMS_POINTWISE_FIELD_NUMBER: _ClassVar[int]
     conv_hyperparams: _hyperparams_pb2.Hyperparams
     num_layers_before_predictor: int
     depth: int
@@ -106,7 +108,9 @@ class WeightSharedConvolutionalBoxPredictor(_message.Message):
     mask_head: MaskHead
     score_converter: WeightSharedConvolutionalBoxPredictor.ScoreConverter
     box_encodings_clip_range: WeightSharedConvolutionalBoxPredictor.BoxEncodingsClipRange
-    def __init__(self, conv_hyperparams: _Optional[_Union[_hyperparams_pb2.Hyperparams, _Mapping]] = ..., num_layers_before_predictor: _Optional[int] = ..., depth: _Optional[int] = ..., kernel_size: _Optional[int] = ..., box_code_size: _Optional[int] = ..., class_prediction_bias_init: _Optional[float] = ..., use_dropout: bool = ..., dropout_keep_probability: _Optional[float] = ..., share_prediction_tower: bool = ..., use_depthwise: bool = ..., mask_head: _Optional[_Union[MaskHead, _Mapping]] = ..., score_converter: _Optional[_Union[WeightSharedConvolutionalBoxPredictor.ScoreConverter, str]] = ..., box_encodings_clip_range: _Optional[_Union[WeightSharedConvolutionalBoxPredictor.BoxEncodingsClipRange, _Mapping]] = ...) -> None: ...
+    apply_conv_hyperparams_to_heads: bool
+    apply_conv_hyperparams_pointwise: bool
+    def __init__(self, conv_hyperparams: _Optional[_Union[_hyperparams_pb2.Hyperparams, _Mapping]] = ..., num_layers_before_predictor: _Optional[int] = ..., depth: _Optional[int] = ..., kernel_size: _Optional[int] = ..., box_code_size: _Optional[int] = ..., class_prediction_bias_init: _Optional[float] = ..., use_dropout: bool = ..., dropout_keep_probability: _Optional[float] = ..., share_prediction_tower: bool = ..., use_depthwise: bool = ..., mask_head: _Optional[_Union[MaskHead, _Mapping]] = ..., score_converter: _Optional[_Union[WeightSharedConvolutionalBoxPredictor.ScoreConverter, str]] = ..., box_encodings_clip_range: _Optional[_Union[WeightSharedConvolutionalBoxPredictor.BoxEncodingsClipRange, _Mapping]] = ..., apply_conv_hyperparams_to_heads: bool = ..., apply_conv_hyperparams_pointwise: bool = ...) -> None: ...
 
 class MaskRCNNBoxPredictor(_message.Message):
     __slots__ = ("fc_hyperparams", "use_dropout", "dropout_keep_probability", "box_code_size", "conv_hyperparams", "predict_instance_masks", "mask_prediction_conv_depth", "predict_keypoints", "mask_height", "mask_width", "mask_prediction_num_conv_layers", "masks_are_class_agnostic", "share_box_across_classes", "convolve_then_upsample_masks")

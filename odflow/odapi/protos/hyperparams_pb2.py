@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%odflow/odapi/protos/hyperparams.proto\x12\rodflow.protos\"\xea\x03\n\x0bHyperparams\x12/\n\x02op\x18\x01 \x01(\x0e\x32\x1d.odflow.protos.Hyperparams.Op:\x04\x43ONV\x12/\n\x0bregularizer\x18\x02 \x01(\x0b\x32\x1a.odflow.protos.Regularizer\x12/\n\x0binitializer\x18\x03 \x01(\x0b\x32\x1a.odflow.protos.Initializer\x12?\n\nactivation\x18\x04 \x01(\x0e\x32%.odflow.protos.Hyperparams.Activation:\x04RELU\x12.\n\nbatch_norm\x18\x05 \x01(\x0b\x32\x18.odflow.protos.BatchNormH\x00\x12.\n\ngroup_norm\x18\x07 \x01(\x0b\x32\x18.odflow.protos.GroupNormH\x00\x12#\n\x14regularize_depthwise\x18\x06 \x01(\x08:\x05\x66\x61lse\x12\x1d\n\x0e\x66orce_use_bias\x18\x08 \x01(\x08:\x05\x66\x61lse\"\x16\n\x02Op\x12\x08\n\x04\x43ONV\x10\x01\x12\x06\n\x02\x46\x43\x10\x02\"7\n\nActivation\x12\x08\n\x04NONE\x10\x00\x12\x08\n\x04RELU\x10\x01\x12\n\n\x06RELU_6\x10\x02\x12\t\n\x05SWISH\x10\x03\x42\x12\n\x10normalizer_oneof\"\x92\x01\n\x0bRegularizer\x12\x36\n\x0el1_regularizer\x18\x01 \x01(\x0b\x32\x1c.odflow.protos.L1RegularizerH\x00\x12\x36\n\x0el2_regularizer\x18\x02 \x01(\x0b\x32\x1c.odflow.protos.L2RegularizerH\x00\x42\x13\n\x11regularizer_oneof\"\"\n\rL1Regularizer\x12\x11\n\x06weight\x18\x01 \x01(\x02:\x01\x31\"\"\n\rL2Regularizer\x12\x11\n\x06weight\x18\x01 \x01(\x02:\x01\x31\"\xba\x02\n\x0bInitializer\x12Q\n\x1ctruncated_normal_initializer\x18\x01 \x01(\x0b\x32).odflow.protos.TruncatedNormalInitializerH\x00\x12Q\n\x1cvariance_scaling_initializer\x18\x02 \x01(\x0b\x32).odflow.protos.VarianceScalingInitializerH\x00\x12K\n\x19random_normal_initializer\x18\x03 \x01(\x0b\x32&.odflow.protos.RandomNormalInitializerH\x00\x12#\n\x19keras_initializer_by_name\x18\x04 \x01(\tH\x00\x42\x13\n\x11initializer_oneof\"@\n\x1aTruncatedNormalInitializer\x12\x0f\n\x04mean\x18\x01 \x01(\x02:\x01\x30\x12\x11\n\x06stddev\x18\x02 \x01(\x02:\x01\x31\"\xbb\x01\n\x1aVarianceScalingInitializer\x12\x11\n\x06\x66\x61\x63tor\x18\x01 \x01(\x02:\x01\x32\x12\x16\n\x07uniform\x18\x02 \x01(\x08:\x05\x66\x61lse\x12\x44\n\x04mode\x18\x03 \x01(\x0e\x32..odflow.protos.VarianceScalingInitializer.Mode:\x06\x46\x41N_IN\",\n\x04Mode\x12\n\n\x06\x46\x41N_IN\x10\x00\x12\x0b\n\x07\x46\x41N_OUT\x10\x01\x12\x0b\n\x07\x46\x41N_AVG\x10\x02\"=\n\x17RandomNormalInitializer\x12\x0f\n\x04mean\x18\x01 \x01(\x02:\x01\x30\x12\x11\n\x06stddev\x18\x02 \x01(\x02:\x01\x31\"z\n\tBatchNorm\x12\x14\n\x05\x64\x65\x63\x61y\x18\x01 \x01(\x02:\x05\x30.999\x12\x14\n\x06\x63\x65nter\x18\x02 \x01(\x08:\x04true\x12\x14\n\x05scale\x18\x03 \x01(\x08:\x05\x66\x61lse\x12\x16\n\x07\x65psilon\x18\x04 \x01(\x02:\x05\x30.001\x12\x13\n\x05train\x18\x05 \x01(\x08:\x04true\"\x0b\n\tGroupNorm')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%odflow/odapi/protos/hyperparams.proto\x12\rodflow.protos\"\x9f\x04\n\x0bHyperparams\x12/\n\x02op\x18\x01 \x01(\x0e\x32\x1d.odflow.protos.Hyperparams.Op:\x04\x43ONV\x12/\n\x0bregularizer\x18\x02 \x01(\x0b\x32\x1a.odflow.protos.Regularizer\x12/\n\x0binitializer\x18\x03 \x01(\x0b\x32\x1a.odflow.protos.Initializer\x12?\n\nactivation\x18\x04 \x01(\x0e\x32%.odflow.protos.Hyperparams.Activation:\x04RELU\x12.\n\nbatch_norm\x18\x05 \x01(\x0b\x32\x18.odflow.protos.BatchNormH\x00\x12\x33\n\x0fsync_batch_norm\x18\t \x01(\x0b\x32\x18.odflow.protos.BatchNormH\x00\x12.\n\ngroup_norm\x18\x07 \x01(\x0b\x32\x18.odflow.protos.GroupNormH\x00\x12#\n\x14regularize_depthwise\x18\x06 \x01(\x08:\x05\x66\x61lse\x12\x1d\n\x0e\x66orce_use_bias\x18\x08 \x01(\x08:\x05\x66\x61lse\"\x16\n\x02Op\x12\x08\n\x04\x43ONV\x10\x01\x12\x06\n\x02\x46\x43\x10\x02\"7\n\nActivation\x12\x08\n\x04NONE\x10\x00\x12\x08\n\x04RELU\x10\x01\x12\n\n\x06RELU_6\x10\x02\x12\t\n\x05SWISH\x10\x03\x42\x12\n\x10normalizer_oneof\"\x92\x01\n\x0bRegularizer\x12\x36\n\x0el1_regularizer\x18\x01 \x01(\x0b\x32\x1c.odflow.protos.L1RegularizerH\x00\x12\x36\n\x0el2_regularizer\x18\x02 \x01(\x0b\x32\x1c.odflow.protos.L2RegularizerH\x00\x42\x13\n\x11regularizer_oneof\"\"\n\rL1Regularizer\x12\x11\n\x06weight\x18\x01 \x01(\x02:\x01\x31\"\"\n\rL2Regularizer\x12\x11\n\x06weight\x18\x01 \x01(\x02:\x01\x31\"\xba\x02\n\x0bInitializer\x12Q\n\x1ctruncated_normal_initializer\x18\x01 \x01(\x0b\x32).odflow.protos.TruncatedNormalInitializerH\x00\x12Q\n\x1cvariance_scaling_initializer\x18\x02 \x01(\x0b\x32).odflow.protos.VarianceScalingInitializerH\x00\x12K\n\x19random_normal_initializer\x18\x03 \x01(\x0b\x32&.odflow.protos.RandomNormalInitializerH\x00\x12#\n\x19keras_initializer_by_name\x18\x04 \x01(\tH\x00\x42\x13\n\x11initializer_oneof\"@\n\x1aTruncatedNormalInitializer\x12\x0f\n\x04mean\x18\x01 \x01(\x02:\x01\x30\x12\x11\n\x06stddev\x18\x02 \x01(\x02:\x01\x31\"\xbb\x01\n\x1aVarianceScalingInitializer\x12\x11\n\x06\x66\x61\x63tor\x18\x01 \x01(\x02:\x01\x32\x12\x16\n\x07uniform\x18\x02 \x01(\x08:\x05\x66\x61lse\x12\x44\n\x04mode\x18\x03 \x01(\x0e\x32..odflow.protos.VarianceScalingInitializer.Mode:\x06\x46\x41N_IN\",\n\x04Mode\x12\n\n\x06\x46\x41N_IN\x10\x00\x12\x0b\n\x07\x46\x41N_OUT\x10\x01\x12\x0b\n\x07\x46\x41N_AVG\x10\x02\"=\n\x17RandomNormalInitializer\x12\x0f\n\x04mean\x18\x01 \x01(\x02:\x01\x30\x12\x11\n\x06stddev\x18\x02 \x01(\x02:\x01\x31\"z\n\tBatchNorm\x12\x14\n\x05\x64\x65\x63\x61y\x18\x01 \x01(\x02:\x05\x30.999\x12\x14\n\x06\x63\x65nter\x18\x02 \x01(\x08:\x04true\x12\x14\n\x05scale\x18\x03 \x01(\x08:\x05\x66\x61lse\x12\x16\n\x07\x65psilon\x18\x04 \x01(\x02:\x05\x30.001\x12\x13\n\x05train\x18\x05 \x01(\x08:\x04true\"\x0b\n\tGroupNorm')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,29 +32,29 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'odflow.odapi.protos.hyperpa
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_HYPERPARAMS']._serialized_start=57
-  _globals['_HYPERPARAMS']._serialized_end=547
-  _globals['_HYPERPARAMS_OP']._serialized_start=448
-  _globals['_HYPERPARAMS_OP']._serialized_end=470
-  _globals['_HYPERPARAMS_ACTIVATION']._serialized_start=472
-  _globals['_HYPERPARAMS_ACTIVATION']._serialized_end=527
-  _globals['_REGULARIZER']._serialized_start=550
-  _globals['_REGULARIZER']._serialized_end=696
-  _globals['_L1REGULARIZER']._serialized_start=698
-  _globals['_L1REGULARIZER']._serialized_end=732
-  _globals['_L2REGULARIZER']._serialized_start=734
-  _globals['_L2REGULARIZER']._serialized_end=768
-  _globals['_INITIALIZER']._serialized_start=771
-  _globals['_INITIALIZER']._serialized_end=1085
-  _globals['_TRUNCATEDNORMALINITIALIZER']._serialized_start=1087
-  _globals['_TRUNCATEDNORMALINITIALIZER']._serialized_end=1151
-  _globals['_VARIANCESCALINGINITIALIZER']._serialized_start=1154
-  _globals['_VARIANCESCALINGINITIALIZER']._serialized_end=1341
-  _globals['_VARIANCESCALINGINITIALIZER_MODE']._serialized_start=1297
-  _globals['_VARIANCESCALINGINITIALIZER_MODE']._serialized_end=1341
-  _globals['_RANDOMNORMALINITIALIZER']._serialized_start=1343
-  _globals['_RANDOMNORMALINITIALIZER']._serialized_end=1404
-  _globals['_BATCHNORM']._serialized_start=1406
-  _globals['_BATCHNORM']._serialized_end=1528
-  _globals['_GROUPNORM']._serialized_start=1530
-  _globals['_GROUPNORM']._serialized_end=1541
+  _globals['_HYPERPARAMS']._serialized_end=600
+  _globals['_HYPERPARAMS_OP']._serialized_start=501
+  _globals['_HYPERPARAMS_OP']._serialized_end=523
+  _globals['_HYPERPARAMS_ACTIVATION']._serialized_start=525
+  _globals['_HYPERPARAMS_ACTIVATION']._serialized_end=580
+  _globals['_REGULARIZER']._serialized_start=603
+  _globals['_REGULARIZER']._serialized_end=749
+  _globals['_L1REGULARIZER']._serialized_start=751
+  _globals['_L1REGULARIZER']._serialized_end=785
+  _globals['_L2REGULARIZER']._serialized_start=787
+  _globals['_L2REGULARIZER']._serialized_end=821
+  _globals['_INITIALIZER']._serialized_start=824
+  _globals['_INITIALIZER']._serialized_end=1138
+  _globals['_TRUNCATEDNORMALINITIALIZER']._serialized_start=1140
+  _globals['_TRUNCATEDNORMALINITIALIZER']._serialized_end=1204
+  _globals['_VARIANCESCALINGINITIALIZER']._serialized_start=1207
+  _globals['_VARIANCESCALINGINITIALIZER']._serialized_end=1394
+  _globals['_VARIANCESCALINGINITIALIZER_MODE']._serialized_start=1350
+  _globals['_VARIANCESCALINGINITIALIZER_MODE']._serialized_end=1394
+  _globals['_RANDOMNORMALINITIALIZER']._serialized_start=1396
+  _globals['_RANDOMNORMALINITIALIZER']._serialized_end=1457
+  _globals['_BATCHNORM']._serialized_start=1459
+  _globals['_BATCHNORM']._serialized_end=1581
+  _globals['_GROUPNORM']._serialized_start=1583
+  _globals['_GROUPNORM']._serialized_end=1594
 # @@protoc_insertion_point(module_scope)

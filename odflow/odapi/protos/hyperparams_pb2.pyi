@@ -6,7 +6,7 @@ from typing import ClassVar as _ClassVar, Mapping as _Mapping, Optional as _Opti
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Hyperparams(_message.Message):
-    __slots__ = ("op", "regularizer", "initializer", "activation", "batch_norm", "group_norm", "regularize_depthwise", "force_use_bias")
+    __slots__ = ("op", "regularizer", "initializer", "activation", "batch_norm", "sync_batch_norm", "group_norm", "regularize_depthwise", "force_use_bias")
     class Op(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         CONV: _ClassVar[Hyperparams.Op]
@@ -28,6 +28,7 @@ class Hyperparams(_message.Message):
     INITIALIZER_FIELD_NUMBER: _ClassVar[int]
     ACTIVATION_FIELD_NUMBER: _ClassVar[int]
     BATCH_NORM_FIELD_NUMBER: _ClassVar[int]
+    SYNC_BATCH_NORM_FIELD_NUMBER: _ClassVar[int]
     GROUP_NORM_FIELD_NUMBER: _ClassVar[int]
     REGULARIZE_DEPTHWISE_FIELD_NUMBER: _ClassVar[int]
     FORCE_USE_BIAS_FIELD_NUMBER: _ClassVar[int]
@@ -36,10 +37,11 @@ class Hyperparams(_message.Message):
     initializer: Initializer
     activation: Hyperparams.Activation
     batch_norm: BatchNorm
+    sync_batch_norm: BatchNorm
     group_norm: GroupNorm
     regularize_depthwise: bool
     force_use_bias: bool
-    def __init__(self, op: _Optional[_Union[Hyperparams.Op, str]] = ..., regularizer: _Optional[_Union[Regularizer, _Mapping]] = ..., initializer: _Optional[_Union[Initializer, _Mapping]] = ..., activation: _Optional[_Union[Hyperparams.Activation, str]] = ..., batch_norm: _Optional[_Union[BatchNorm, _Mapping]] = ..., group_norm: _Optional[_Union[GroupNorm, _Mapping]] = ..., regularize_depthwise: bool = ..., force_use_bias: bool = ...) -> None: ...
+    def __init__(self, op: _Optional[_Union[Hyperparams.Op, str]] = ..., regularizer: _Optional[_Union[Regularizer, _Mapping]] = ..., initializer: _Optional[_Union[Initializer, _Mapping]] = ..., activation: _Optional[_Union[Hyperparams.Activation, str]] = ..., batch_norm: _Optional[_Union[BatchNorm, _Mapping]] = ..., sync_batch_norm: _Optional[_Union[BatchNorm, _Mapping]] = ..., group_norm: _Optional[_Union[GroupNorm, _Mapping]] = ..., regularize_depthwise: bool = ..., force_use_bias: bool = ...) -> None: ...
 
 class Regularizer(_message.Message):
     __slots__ = ("l1_regularizer", "l2_regularizer")

@@ -46,7 +46,14 @@ def _batch_norm(section: Section) -> BatchNorm | None:
     if not kind:
         return None
     norm = section.section(kind)
-    return BatchNorm(norm["decay"], norm["epsilon"], norm["center"], norm["scale"], norm["train"])
+    return BatchNorm(
+        momentum=norm["decay"],
+        epsilon=norm["epsilon"],
+        center=norm["center"],
+        scale=norm["scale"],
+        train=norm["train"],
+        synchronized=kind == "sync_batch_norm",
+    )
 
 
 def _regularizer(section: Section, kind: str) -> float:

@@ -50,7 +50,7 @@ class Convolutions:
         """
         bias = self.use_bias if use_bias is None else use_bias
         return tf_keras.layers.Conv2D(
-            filters, kernel_size, name=name, use_bias=bias, **self._kernel("kernel"), **_same(options)
+            filters, kernel_size, name=name, use_bias=bias, **self.kernel("kernel"), **_same(options)
         )
 
     def depthwise(
@@ -59,7 +59,7 @@ class Convolutions:
         """A depthwise convolution; arguments as in `conv2d`."""
         bias = self.use_bias if use_bias is None else use_bias
         return tf_keras.layers.DepthwiseConv2D(
-            kernel_size, name=name, use_bias=bias, **self._kernel("depthwise") | _same(options)
+            kernel_size, name=name, use_bias=bias, **self.kernel("depthwise") | _same(options)
         )
 
     def separable(
@@ -67,12 +67,12 @@ class Convolutions:
     ) -> tf_keras.layers.SeparableConv2D:
         """A depthwise and a 1x1 convolution; arguments as in `conv2d`.
 
-        As in the API, the hyperparameters hold for the depthwise kernel alone: the 1x1 kernel
-        starts as Keras has it and is not regularized.
+        As in the API, the hyperparameters hold for the depthwise kernel alone unless `options`
+        have `kernel("pointwise")`: the 1x1 kernel starts as Keras has it and is not regularized.
         """
         bias = self.use_bias if use_bias is None else use_bias
         return tf_keras.layers.SeparableConv2D(
-            filters, kernel_size, name=name, use_bias=bias, **self._kernel("depthwise") | _same(options)
+            filters, kernel_size, name=name, use_bias=bias, **self.kernel("depthwise") | _same(options)
         )
 
     def batch_norm(self, name: str | None = None) -> tf_keras.layers.Layer:
@@ -86,6 +86,7 @@ class Convolutions:
             epsilon=norm.epsilon,
             center=norm.center,
             scale=norm.scale,
+            synchronized=norm.synchronized,
             name=name,
         )
 
@@ -114,7 +115,8 @@ class Convolutions:
             self.activation(name),
         ]
 
-    def _kernel(self, kind: str) -> dict[str, Any]:
+    def kernel(self, kind: str) -> dict[str, Any]:
+        """Initializer and regularizer as options of a Keras layer, for its kernel, depthwise or pointwise."""
         options: dict[str, Any] = {f"{kind}_regularizer": regularizer(self.hyperparams)}
         if self.hyperparams.initializer is not None:
             options[f"{kind}_initializer"] = initializer(self.hyperparams.initializer)

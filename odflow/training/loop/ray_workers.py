@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from odflow.errors import ConfigError, OdflowError, StageError
 from odflow.training.loop.run_options import Data, Folders, Options
+from odflow.training.loop.strategies import replica_batch
 from odflow.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 FIRST = 0
 """The worker whose files count; the others' weights are the same."""
+
+PATIENCE = 60.0
+"""Seconds for the workers to notice that nobody listens any more."""
 
 
 def fit_on_ray(settings: Settings, data: Data, folders: Folders, options: Options) -> Iterator[Progress]:
@@ -29,7 +33,7 @@ def fit_on_ray(settings: Settings, data: Data, folders: Folders, options: Option
     there are GPUs each worker takes one.
 
     Raises:
-        ConfigError: Ray is not installed.
+        ConfigError: Ray is not installed, or the batch cannot be shared out to the workers.
         OdflowError: as `fit`, whichever worker raised it.
     """
     try:
@@ -39,16 +43,19 @@ def fit_on_ray(settings: Settings, data: Data, folders: Folders, options: Option
         raise ConfigError(
             'train: strategy ray needs Ray, which is not installed. Use: pip install "odflow[ray]"'
         ) from error
+    replica_batch(options.workers, settings.training.batch_size, options.accumulate)
     began_here = not ray.is_initialized()
     if began_here:
         _join_or_begin(options.workers)
     told = Queue()
     task = {"settings": settings, "data": data, "folders": folders, "options": options, "told": told}
+    workers = threading.Thread(target=_train, args=(task, ray.cluster_resources()), daemon=True)
+    workers.start()
     try:
-        threading.Thread(target=_train, args=(task, ray.cluster_resources()), daemon=True).start()
         yield from _heard(told)
     finally:
         told.shutdown(force=True)
+        workers.join(PATIENCE)  # a call to Ray after its end would start another
         if began_here:
             ray.shutdown()
 

@@ -33,11 +33,11 @@ def build_strategy(kind: str) -> tf.distribute.Strategy:
     return tf.distribute.OneDeviceStrategy(gpus[0].name if gpus else "/cpu:0")
 
 
-def replica_batch(strategy: tf.distribute.Strategy, batch_size: int, accumulate: int) -> int:
+def replica_batch(replicas: int, batch_size: int, accumulate: int) -> int:
     """Images that one replica takes in a step.
 
     Args:
-        strategy: the replicas.
+        replicas: that train together.
         batch_size: images of all replicas together, as the config has it.
         accumulate: small batches that a replica makes of its part.
 
@@ -47,13 +47,13 @@ def replica_batch(strategy: tf.distribute.Strategy, batch_size: int, accumulate:
     Raises:
         ConfigError: the batch cannot be shared out evenly.
     """
-    shares = strategy.num_replicas_in_sync * accumulate
+    shares = replicas * accumulate
     if batch_size % shares:
         raise ConfigError(
-            f"train: batch_size {batch_size} cannot be shared out to {strategy.num_replicas_in_sync} "
+            f"train: batch_size {batch_size} cannot be shared out to {replicas} "
             f"replicas of {accumulate} small batches each. Give a multiple of {shares}."
         )
-    return batch_size // strategy.num_replicas_in_sync
+    return batch_size // replicas
 
 
 def least(strategy: tf.distribute.Strategy, value: float) -> float:

@@ -49,7 +49,9 @@ class Trainer:
     def __init__(self, settings: Settings, files: Sequence[str], scratch: Path, options: Options) -> None:
         self._strategy = build_strategy(options.strategy)
         self._training, self._files, self._accumulate = settings.training, list(files), options.accumulate
-        self._batch = replica_batch(self._strategy, settings.training.batch_size, options.accumulate)
+        self._batch = replica_batch(
+            self._strategy.num_replicas_in_sync, settings.training.batch_size, options.accumulate
+        )
         tf_keras.utils.set_random_seed(SEED)
         self.kind = architecture(settings)
         with self._strategy.scope():

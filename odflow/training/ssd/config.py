@@ -143,6 +143,8 @@ def _weight_shared_predictor(predictor: Section) -> WeightSharedPredictor:
         dropout=dropout(predictor),
         encodings_range=encodings_range(predictor),
         sigmoid=predictor["score_converter"] == predictor.message.SIGMOID,
+        hyperparams_on_heads=predictor["apply_conv_hyperparams_to_heads"],
+        hyperparams_on_pointwise=predictor["apply_conv_hyperparams_pointwise"],
     )
 
 

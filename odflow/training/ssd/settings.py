@@ -118,6 +118,8 @@ class WeightSharedPredictor:
         dropout: share of the class head's inputs that training drops.
         encodings_range: box encodings are cut off below and above.
         sigmoid: outside training the class predictions are scores already.
+        hyperparams_on_heads: the heads' separable convolutions have the hyperparameters too.
+        hyperparams_on_pointwise: and so have the 1x1 kernels of separable convolutions.
     """
 
     hyperparams: Hyperparams
@@ -130,6 +132,8 @@ class WeightSharedPredictor:
     dropout: float = 0.0
     encodings_range: tuple[float, float] | None = None
     sigmoid: bool = False
+    hyperparams_on_heads: bool = False
+    hyperparams_on_pointwise: bool = False
 
 
 @dataclass(frozen=True)

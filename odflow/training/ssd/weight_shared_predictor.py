@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -105,7 +106,7 @@ class SharedPredictor(tf_keras.layers.Layer):
     def _convolutions(self, scope: str) -> list[tf_keras.layers.Layer]:
         """The convolutions of a tower, which all feature maps share."""
         settings, hyperparams = self._settings, self._layers.hyperparams
-        make = self._layers.separable if settings.separable else self._layers.conv2d
+        make = partial(_separable, settings, self._layers) if settings.separable else self._layers.conv2d
         bias = hyperparams.batch_norm is None or hyperparams.force_use_bias
         return [
             make(settings.filters, settings.kernel_size, f"{scope}/conv2d_{i}", use_bias=bias)
@@ -158,12 +159,23 @@ class _ClassHead(tf_keras.layers.Layer):
 def _prediction(
     settings: WeightSharedPredictor, filters: int, name: str, layers: Convolutions, **options: Any
 ) -> tf_keras.layers.Layer:
-    """The last convolution of a head; separable, it has Keras's own first values and no regularizer."""
+    """The last convolution of a head; separable, it mostly starts as Keras has it and is not regularized."""
+    if settings.separable and settings.hyperparams_on_heads:
+        return _separable(settings, layers, filters, settings.kernel_size, name, use_bias=True, **options)
     if settings.separable:
         return tf_keras.layers.SeparableConv2D(
             filters, settings.kernel_size, padding="same", name=name, **options
         )
     return layers.conv2d(filters, settings.kernel_size, name, use_bias=True, **options)
+
+
+def _separable(
+    settings: WeightSharedPredictor, layers: Convolutions, *shape_and_name: Any, **options: Any
+) -> tf_keras.layers.Layer:
+    """A separable convolution, whose 1x1 kernel has the hyperparameters where the settings say so."""
+    if settings.hyperparams_on_pointwise:
+        options |= layers.kernel("pointwise")
+    return layers.separable(*shape_and_name, **options)
 
 
 def _by_anchor(maps: tf.Tensor, numbers: int) -> tf.Tensor:

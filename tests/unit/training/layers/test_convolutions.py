@@ -47,6 +47,13 @@ def test_regularization_is_half_the_sum_of_squares(maps):
     assert Convolutions(PLAIN).conv2d(8, 3, "a").kernel_regularizer is None
 
 
+@pytest.mark.parametrize("synchronized", [False, True])
+def test_a_batch_norm_takes_the_statistics_of_all_replicas_where_it_says_so(synchronized):
+    norm = BatchNorm(0.9, 0.01, synchronized=synchronized)
+    layer = Convolutions(dataclasses.replace(NORMED, batch_norm=norm)).batch_norm()
+    assert layer.synchronized is synchronized
+
+
 def test_of_a_separable_convolution_only_the_depthwise_kernel_is_regularized(maps):
     layer = Convolutions(NORMED).separable(8, 3, "a")
     layer(maps)

@@ -73,11 +73,16 @@ def test_two_workers_train_the_same_weights_and_go_on_together(settings, folders
     assert not ray.is_initialized()
 
 
-@pytest.mark.slow
-def test_what_goes_wrong_in_a_worker_is_told_in_one_line(settings, folders):
+def test_a_batch_that_the_workers_cannot_share_is_told_before_they_start(settings, folders):
     training = dataclasses.replace(settings.training, batch_size=3)
     with pytest.raises(ConfigError, match="cannot be shared out to 2 replicas"):
         fit(dataclasses.replace(settings, training=training), folders)
+    assert not ray.is_initialized()
+
+
+@pytest.mark.slow
+def test_what_goes_wrong_in_a_worker_is_told_in_one_line(settings, folders):
     write_records(folders.trained.parent / "train.record", [])
     with pytest.raises(InputError, match="no record to train on"):
         fit(settings, folders)
+    assert not ray.is_initialized()

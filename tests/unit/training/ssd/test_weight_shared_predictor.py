@@ -126,6 +126,25 @@ def test_first_values(separable):
     assert len(predictor.losses) == (2 if separable else 4)
 
 
+def test_the_config_can_draw_and_regularize_the_kernels_of_separable_heads_too():
+    tf_keras.utils.set_random_seed(1)
+    head = "WeightSharedConvolutionalClassHead/ClassPredictor"
+    glorot = (2 / (64 + ANCHORS * SLOTS)) ** 0.5
+    for pointwise, deviation, losses in ((False, glorot, 4), (True, 0.01, 8)):
+        predictor, _, _ = build(
+            separable=True,
+            filters=64,
+            convolutions=1,
+            hyperparams_on_heads=True,
+            hyperparams_on_pointwise=pointwise,
+        )
+        weights = {weight.name.partition("/")[2]: weight.numpy() for weight in predictor.weights}
+        assert weights[f"{head}/depthwise_kernel:0"].std() == pytest.approx(0.01, rel=0.15)
+        assert weights[f"{head}/pointwise_kernel:0"].std() == pytest.approx(deviation, rel=0.1)
+        np.testing.assert_allclose(weights[f"{head}/bias:0"], -4.6, rtol=1e-6)
+        assert len(predictor.losses) == losses
+
+
 def test_box_encodings_are_cut_off_where_the_config_says():
     _, _, (free, _) = build()
     _, _, (cut, _) = build(encodings_range=(-1e-3, 1e-3), hyperparams=Hyperparams("relu"))
