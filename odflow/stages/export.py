@@ -97,16 +97,16 @@ class Export(Stage):
 
     def _detectors(self, settings: Any) -> dict[str, Any]:
         """What each form shall detect, by the one network of the checkpoint."""
-        from odflow.training.architecture import architecture
+        from odflow.training.detector import detector_architecture
         from odflow.training.export.graphs import Detector, trained_detector
 
-        kind = architecture(settings)
+        kind = detector_architecture(settings)
         lite = kind
         if {"tflite", "tflite_int8"} & set(self.formats):
             from odflow.training.export.tflite import check_convertible, class_agnostic
 
             check_convertible(kind)
-            lite = architecture(class_agnostic(settings)) if self.tflite_nms == "fast" else kind
+            lite = detector_architecture(class_agnostic(settings)) if self.tflite_nms == "fast" else kind
         detector = trained_detector(kind, self.trained)
         light = Detector(detector.network, lite) if lite is not kind else detector
         return {form: light if form.startswith("tflite") else detector for form in self.formats}

@@ -42,12 +42,12 @@ class FromFrozen(Stage):
 
     def run(self, job: Job) -> None:
         """Build the config's network, give it the graph's weights, compare the two, save it."""
-        from odflow.training.architecture import architecture
+        from odflow.training.detector import detector_architecture
         from odflow.training.frozen_import import compare_with_graph, import_frozen_graph
         from odflow.training.trained_folder import Imported
 
         imported = Imported(self._config(), self._label_map())
-        kind = architecture(imported.settings())
+        kind = detector_architecture(imported.settings())
         network, report = import_frozen_graph(kind, self.graph)
         self._measure(job, kind, network)
         agreement = compare_with_graph(kind, network, self.graph, imported.pipeline_config)

@@ -55,11 +55,11 @@ class ImportCheckpoint(Stage):
         imported = Imported(self.pipeline_config, self._label_map())
         settings = imported.settings()
         # TensorFlow comes with these: what is wrong with the config is told before it.
-        from odflow.training.architecture import architecture
         from odflow.training.checkpoints import fill
+        from odflow.training.detector import detector_architecture
 
         weights = read_checkpoint(self.checkpoint)
-        kind = architecture(settings)
+        kind = detector_architecture(settings)
         network = kind.build()
         report = fill(network, weights, kind.parts, "full", allow_partial=self.allow_partial)
         imported.write(network, report.to_json(), self.trained)

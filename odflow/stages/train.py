@@ -15,7 +15,7 @@ from odflow.graph import InputFile, InputPath, Job, OutputFolder, Stage, output
 
 if TYPE_CHECKING:
     from odflow.training.loop.fitting import Progress
-    from odflow.training.settings import Settings
+    from odflow.training.settings import DetectorSettings
 
 
 class Train(Stage):
@@ -158,7 +158,7 @@ class Train(Stage):
             "train_config.batch_size": self.batch_size,
         }
 
-    def _translated(self, job: Job, config: Any) -> Settings:
+    def _translated(self, job: Job, config: Any) -> DetectorSettings:
         """The settings; what became of every field is written, and told where it is not honoured."""
         from odflow.formats.label_map import read_label_map
         from odflow.odapi.coverage_report import CoverageReport
@@ -180,7 +180,7 @@ class Train(Stage):
         reader = replace(settings.training.reader, class_ids=ids)
         return replace(settings, training=replace(settings.training, reader=reader))
 
-    def _checked_records(self, job: Job, settings: Settings) -> list[str]:
+    def _checked_records(self, job: Job, settings: DetectorSettings) -> list[str]:
         """The files to train on, after a look at every example, those to evaluate on included."""
         from odflow.formats.record_check import check_records
         from odflow.formats.tfrecord import record_files
@@ -192,7 +192,9 @@ class Train(Stage):
             check_records(record_files(self.valid_records), classes, ids, progress=job.progress)
         return [str(file) for file in files]
 
-    def _fit(self, job: Job, settings: Settings, files: list[str], start: Path | None) -> tuple[int, float]:
+    def _fit(
+        self, job: Job, settings: DetectorSettings, files: list[str], start: Path | None
+    ) -> tuple[int, float]:
         """Train with a bar that shows loss, speed and the time left; returns the last step and its loss."""
         from odflow.formats.label_map import read_label_map
         from odflow.training.loop.fitting import fit

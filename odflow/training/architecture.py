@@ -1,45 +1,84 @@
-"""What every detector architecture gives to training, evaluation and export."""
+"""What a kind of model gives to the training loop, whatever it is for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
 
 import tensorflow as tf
 import tf_keras
 
-from odflow.training.center_net.architecture import CenterNet
-from odflow.training.center_net.settings import CenterNetModel
+from odflow.formats.label_map import LabelMap
 from odflow.training.checkpoints import Parts
-from odflow.training.examples.augmentation import Sample
-from odflow.training.faster_rcnn.architecture import FasterRcnn
-from odflow.training.faster_rcnn.settings import FasterRcnnModel
 from odflow.training.settings import Settings
-from odflow.training.ssd.architecture import Ssd
-from odflow.training.ssd.settings import SsdModel
 
 Tensors = Mapping[str, tf.Tensor]
 
+Metrics = dict[str, float | None]
+"""Metric by its name; None where there is no ground truth for it."""
 
-class Architecture(Protocol):
-    """A kind of detector, as its settings describe it; holds no weights.
+
+@dataclass(frozen=True)
+class Goal:
+    """What the weights with the best evaluation are best at.
 
     Attributes:
-        settings: what the config says.
+        shown: short name of a metric to its own, in the order in which they are told; the first decides.
+        rises: more of it is better.
+    """
+
+    shown: Mapping[str, str]
+    rises: bool = True
+
+    @property
+    def short(self) -> str:
+        """The short name of the metric that decides."""
+        return next(iter(self.shown))
+
+    @property
+    def metric(self) -> str:
+        """The metric that decides."""
+        return self.shown[self.short]
+
+
+class Evaluator(Protocol):
+    """Measures weights against records that it was made with."""
+
+    def measure(self, weights: Path) -> Metrics:
+        """Measure saved weights.
+
+        Args:
+            weights: see `checkpoints.find_checkpoint`.
+
+        Raises:
+            InputError: a record cannot be used, or there is nothing to measure against.
+        """
+
+
+class Architecture(Protocol):
+    """A kind of model, as its settings describe it; holds no weights.
+
+    Attributes:
+        settings: of the model and its training.
         parts: what the network's variables belong to.
+        goal: what the best weights are best at.
     """
 
     settings: Settings
     parts: Parts
+    goal: Goal
 
     def build(self) -> tf_keras.Model:
         """A network with fresh weights; `tf.train.Checkpoint(model=network)` holds them."""
 
-    def targets(self, sample: Sample) -> tuple[Any, Tensors]:
-        """Preprocess one example; part of a `tf.data` pipeline.
+    def example(self, serialized: tf.Tensor, draw: tf.Tensor) -> tuple[Any, Tensors]:
+        """From a record to what the network is trained with; part of a `tf.data` pipeline.
 
         Args:
-            sample: an augmented image and its objects.
+            serialized: a `tf.train.Example`, scalar string.
+            draw: (2,) int64: seed and place in the training; all that is random comes from it.
 
         Returns:
             inputs: what `forward` takes of the example, of fixed shape, so that examples can be batched.
@@ -59,24 +98,15 @@ class Architecture(Protocol):
     def normalizer(self, labels: Tensors) -> tf.Tensor:
         """What `losses` divides by, float32 scalar: small batches of one large one count by it."""
 
-    def detect(self, network: tf_keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Detect in images of one size: preprocessing, network, post-processing.
+    def evaluator(self, records: Path, label_map: LabelMap | None) -> Evaluator:
+        """What measures the weights during training.
 
         Args:
-            network: from `build`.
-            images: (N, height, width, 3) uint8 RGB, any size.
-
-        Returns:
-            detection_boxes (N, M, 4) float32, ymin xmin ymax xmax of the image's
-            height and width; detection_scores (N, M); detection_classes (N, M)
-            float32, ids of the label map; num_detections (N,) float32. More where
-            the architecture has more (masks, keypoints).
+            records: a file or a folder of records to measure against.
+            label_map: their classes, where they have some.
         """
 
 
 def architecture(settings: Settings) -> Architecture:
     """The architecture that the settings are for."""
-    return ARCHITECTURES[type(settings.model)](settings)
-
-
-ARCHITECTURES: dict[type, Any] = {SsdModel: Ssd, FasterRcnnModel: FasterRcnn, CenterNetModel: CenterNet}
+    return cast(Architecture, settings.model.architecture(settings))

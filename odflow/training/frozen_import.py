@@ -14,14 +14,14 @@ from odflow.errors import InputError, StageError
 from odflow.odapi.checkpoint import Weights, weights_of
 from odflow.odapi.frozen_weights import read_frozen_graph
 from odflow.odapi.signature import looks_like
-from odflow.training.architecture import Architecture
 from odflow.training.checkpoints import Report, fill, variables_by_name
+from odflow.training.detector import DetectorArchitecture
 from odflow.training.export.check import EXACT, Agreement, check, expect
 from odflow.training.export.drawn_images import drawn_images
 from odflow.training.export.graphs import Detector
 
 
-def import_frozen_graph(kind: Architecture, graph: Path) -> tuple[tf_keras.Model, Report]:
+def import_frozen_graph(kind: DetectorArchitecture, graph: Path) -> tuple[tf_keras.Model, Report]:
     """Build the config's network with a frozen graph's weights.
 
     Args:
@@ -44,7 +44,9 @@ def import_frozen_graph(kind: Architecture, graph: Path) -> tuple[tf_keras.Model
     return network, report
 
 
-def compare_with_graph(kind: Architecture, network: tf_keras.Model, graph: Path, config: Path) -> Agreement:
+def compare_with_graph(
+    kind: DetectorArchitecture, network: tf_keras.Model, graph: Path, config: Path
+) -> Agreement:
     """Run both on drawn pictures: weights may fit a config that says other things than the graph.
 
     Raises:

@@ -250,6 +250,21 @@ class LearningRate:
 
 
 @dataclass(frozen=True)
+class Plateau:
+    """Lower the learning rate when the evaluations get no better.
+
+    Attributes:
+        metric: of the evaluations, which shall fall.
+        patience: evaluations without a lower one.
+        factor: on the rate.
+    """
+
+    metric: str
+    patience: int = 10
+    factor: float = 0.1
+
+
+@dataclass(frozen=True)
 class Optimizer:
     """The optimizer.
 
@@ -261,6 +276,7 @@ class Optimizer:
         epsilon: adam's and rms_prop's.
         clip_norm: global norm at which gradients are cut; 0 leaves them.
         average_decay: of the moving average of the weights; 0 for none.
+        plateau: lowers the rate beside the schedule.
     """
 
     kind: str
@@ -270,6 +286,7 @@ class Optimizer:
     epsilon: float = 1e-8
     clip_norm: float = 0.0
     average_decay: float = 0.0
+    plateau: Plateau | None = None
 
 
 @dataclass(frozen=True)
@@ -328,8 +345,8 @@ class Training:
     batch_size: int
     num_steps: int
     optimizer: Optimizer
-    augmentations: Sequence[Augmentation]
-    fine_tune_type: str
+    augmentations: Sequence[Augmentation] = ()
+    fine_tune_type: str = "full"
     reader: Reader = field(default_factory=Reader)
     freeze_variables: Sequence[str] = ()
     update_trainable_variables: Sequence[str] = ()
@@ -338,7 +355,14 @@ class Training:
 
 
 class Model(Protocol):
-    """What the settings of every architecture have."""
+    """What the settings of every kind of model have."""
+
+    def architecture(self, settings: Any) -> Any:
+        """The `Architecture` that trains it, for the whole `Settings` that it is part of."""
+
+
+class DetectionModel(Model, Protocol):
+    """What the settings of every detector have."""
 
     @property
     def num_classes(self) -> int:
@@ -351,12 +375,24 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class Settings:
-    """A whole pipeline.config, translated.
+    """What is trained, and how.
 
     Attributes:
-        model: the detector: an `SsdModel`, ...; says which architecture it is by its type.
-        training: how it is trained.
+        model: what is trained.
+        training: how.
     """
 
     model: Model
     training: Training
+
+
+@dataclass(frozen=True)
+class DetectorSettings(Settings):
+    """A whole pipeline.config, translated.
+
+    Attributes:
+        model: the detector: an `SsdModel`, ...
+        training: how it is trained.
+    """
+
+    model: DetectionModel

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from odflow.errors import ConfigError, InputError
 from odflow.formats.label_map import read_label_map
 from odflow.odapi.pipeline_config import pipeline_config_text, read_pipeline_config
-from odflow.training.settings import Settings
+from odflow.training.settings import DetectorSettings
 from odflow.training.translation import translate
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Imported:
     pipeline_config: Path
     label_map: Path
 
-    def settings(self) -> Settings:
+    def settings(self) -> DetectorSettings:
         """Translate the config.
 
         Raises:

@@ -11,10 +11,10 @@ from odflow.training.config.augmentation import augmentations
 from odflow.training.config.optimization import optimizer
 from odflow.training.config.reader import read_reader
 from odflow.training.faster_rcnn.config import read_faster_rcnn
-from odflow.training.settings import Model, Settings, Training
+from odflow.training.settings import DetectionModel, DetectorSettings, Training
 from odflow.training.ssd.config import read_ssd
 
-ARCHITECTURES: dict[str, Callable[[Section], Model]] = {
+ARCHITECTURES: dict[str, Callable[[Section], DetectionModel]] = {
     "ssd": read_ssd,
     "faster_rcnn": read_faster_rcnn,
     "center_net": read_center_net,
@@ -22,7 +22,7 @@ ARCHITECTURES: dict[str, Callable[[Section], Model]] = {
 """The kinds of `model`, and what reads each."""
 
 
-def translate(config: Any, source: str) -> tuple[Settings, Coverage]:
+def translate(config: Any, source: str) -> tuple[DetectorSettings, Coverage]:
     """Translate a pipeline.config.
 
     Args:
@@ -49,10 +49,10 @@ def translate(config: Any, source: str) -> tuple[Settings, Coverage]:
     model = _model(root.section("model"))
     _evaluation(root)
     reader = root.section("train_input_reader")
-    return Settings(model, _training(root.section("train_config"), reader)), coverage
+    return DetectorSettings(model, _training(root.section("train_config"), reader)), coverage
 
 
-def _model(section: Section) -> Model:
+def _model(section: Section) -> DetectionModel:
     kind = section.choice("model")
     if kind not in ARCHITECTURES:
         raise section.refuse_choice("model", kind, ARCHITECTURES)

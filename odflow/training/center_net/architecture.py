@@ -14,16 +14,17 @@ from odflow.training.center_net.network import CENTER, CenterNetNetwork
 from odflow.training.center_net.settings import CenterNetModel
 from odflow.training.center_net.targets import Targets
 from odflow.training.checkpoints import Parts
+from odflow.training.detector import DetectorArchitecture
 from odflow.training.examples.preprocessing import preprocess
-from odflow.training.settings import Settings
+from odflow.training.settings import DetectorSettings
 
 EXTRACTOR = "model/_feature_extractor/"
 
 
-class CenterNet:
+class CenterNet(DetectorArchitecture):
     """The architecture `model.center_net`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: DetectorSettings) -> None:
         assert isinstance(settings.model, CenterNetModel)
         self.settings, self.model = settings, settings.model
         self.targets = Targets(self.model, settings.training.reader.max_boxes)
@@ -46,7 +47,7 @@ class CenterNet:
         return number_of_boxes(labels)
 
     def detect(self, network: tf_keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Detect in images of one size; see `Architecture.detect`."""
+        """Detect in images of one size; see `DetectorArchitecture.detect`."""
         inputs, shape = preprocess(images, self.model.resizer, self.model.extractor.normalization)
         return detections(network(inputs, training=False), self.model.centers, shape)
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from odflow.training.settings import Normalization, Resizer
+from odflow.training.settings import DetectorSettings, Normalization, Resizer
+
+if TYPE_CHECKING:
+    from odflow.training.center_net.architecture import CenterNet
 
 STRIDE = 4
 """Pixels of the network's input to a cell of its output, in every CenterNet of the API."""
@@ -105,6 +109,12 @@ class CenterNetModel:
     centers: Centers = Centers()
     boxes: Boxes = Boxes()
     separable: bool = False
+
+    def architecture(self, settings: DetectorSettings) -> CenterNet:
+        """What trains such a detector."""
+        from odflow.training.center_net.architecture import CenterNet
+
+        return CenterNet(settings)
 
     @property
     def output_size(self) -> tuple[int, int]:

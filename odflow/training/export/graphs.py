@@ -8,8 +8,8 @@ import tensorflow as tf
 import tf_keras
 
 from odflow.odapi import tensor_names
-from odflow.training.architecture import Architecture
 from odflow.training.checkpoints import load_weights
+from odflow.training.detector import DetectorArchitecture
 from odflow.training.export.freezing import freeze
 
 
@@ -21,7 +21,7 @@ class Detector:
         kind: what it is.
     """
 
-    def __init__(self, network: tf_keras.Model, kind: Architecture) -> None:
+    def __init__(self, network: tf_keras.Model, kind: DetectorArchitecture) -> None:
         self.network, self.kind = network, kind
 
     @tf.function(
@@ -35,13 +35,13 @@ class Detector:
             image_tensor: (N, height, width, 3) uint8 RGB, any size.
 
         Returns:
-            What `Architecture.detect` gives, each tensor under its name.
+            What `DetectorArchitecture.detect` gives, each tensor under its name.
         """
         outputs = self.kind.detect(self.network, image_tensor)
         return {name: tf.identity(value, name=name) for name, value in outputs.items()}
 
 
-def trained_detector(kind: Architecture, weights: Path) -> Detector:
+def trained_detector(kind: DetectorArchitecture, weights: Path) -> Detector:
     """Build a detector and fill it with all of its trained weights.
 
     Args:

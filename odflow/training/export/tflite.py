@@ -16,9 +16,9 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 from odflow.errors import ConfigError
 from odflow.inference.tflite import POST_PROCESS, resize
-from odflow.training.architecture import Architecture
 from odflow.training.detection.post_processing import AnchorPredictions
-from odflow.training.settings import PostProcessing, Settings
+from odflow.training.detector import DetectorArchitecture
+from odflow.training.settings import DetectorSettings, PostProcessing
 
 PER_CLASS = 100
 """The operation's limit where a file does not say it."""
@@ -35,7 +35,7 @@ class AnchorDetector(Protocol):
         """What the network says of each anchor."""
 
 
-def check_convertible(kind: Architecture) -> None:
+def check_convertible(kind: DetectorArchitecture) -> None:
     """Refuse what TFLite's detection operation cannot do.
 
     Raises:
@@ -56,14 +56,16 @@ def check_convertible(kind: Architecture) -> None:
         raise ConfigError(f"export: {POST_PROCESS} has no soft_nms_sigma; {wanted}, or set it to 0.")
 
 
-def class_agnostic(settings: Settings) -> Settings:
+def class_agnostic(settings: DetectorSettings) -> DetectorSettings:
     """The same detector with the operation's fast suppression, which is the API's class-agnostic one."""
     model: Any = settings.model
     post = dataclasses.replace(model.post_processing, class_agnostic=True)
     return dataclasses.replace(settings, model=dataclasses.replace(model, post_processing=post))
 
 
-def convert(kind: Architecture, network: tf_keras.Model, images: Iterable[Any] | None = None) -> bytes:
+def convert(
+    kind: DetectorArchitecture, network: tf_keras.Model, images: Iterable[Any] | None = None
+) -> bytes:
     """Convert a detector.
 
     The file takes an image (1, height, width, 3) of the network's size: float32 with

@@ -12,13 +12,14 @@ from odflow.odapi import tensor_names
 from odflow.training.checkpoints import Parts
 from odflow.training.detection.boxes import decode_boxes
 from odflow.training.detection.post_processing import convert_scores, suppress
+from odflow.training.detector import DetectorArchitecture
 from odflow.training.faster_rcnn.crops import crop, crop_masks
 from odflow.training.faster_rcnn.losses import classifier_losses, mask_loss, of_class, proposal_losses
 from odflow.training.faster_rcnn.network import FasterRcnnNetwork
 from odflow.training.faster_rcnn.proposals import SCALES, Assigned, assign, propose
 from odflow.training.faster_rcnn.settings import FasterRcnnModel
 from odflow.training.faster_rcnn.targets import Targets, resize
-from odflow.training.settings import Settings
+from odflow.training.settings import DetectorSettings
 
 PROPOSAL, CLASSIFIER, HEADS = (
     f"model/{name}/"
@@ -30,34 +31,18 @@ PROPOSAL, CLASSIFIER, HEADS = (
 )
 
 
-class FasterRcnn:
+class FasterRcnn(DetectorArchitecture):
     """The architecture `model.faster_rcnn`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: DetectorSettings) -> None:
         assert isinstance(settings.model, FasterRcnnModel)
         self.settings, self.model = settings, settings.model
         self.targets = Targets(self.model, settings.training.reader.max_boxes)
+        self.parts = _parts(self.model)
         self._anchors = tf.constant(self.model.anchor_boxes())
         self._trained = tf.constant(self.model.anchors_in_training())
         resizer = self.model.resizer
         self._window = tf.constant([0.0, 0.0, resizer.height, resizer.width])
-
-    @property
-    def parts(self) -> Parts:
-        """What the variables belong to; without a pyramid both extractors are the backbone's."""
-        pyramid = self.model.extractor.pyramid
-        return Parts(
-            backbone=(f"{PROPOSAL}classification_backbone/",) if pyramid else (PROPOSAL, CLASSIFIER),
-            features=(PROPOSAL, CLASSIFIER),
-            class_layers=tuple(
-                HEADS + part
-                for part in (
-                    "_class_prediction_head/",
-                    "_box_prediction_head/",
-                    "_third_stage_heads/mask_predictions/",
-                )
-            ),
-        )
 
     def build(self) -> tf_keras.Model:
         """The network with fresh weights."""
@@ -108,7 +93,7 @@ class FasterRcnn:
         return terms | mask_loss(outputs["masks"], wanted, assigned, head)
 
     def detect(self, network: tf_keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Detect in images of one size; see `Architecture.detect`.
+        """Detect in images of one size; see `DetectorArchitecture.detect`.
 
         Returns:
             Also, with three stages, detection_masks (N, M, height, width) float32, 0 to 1,
@@ -192,3 +177,14 @@ def _proposals(
         tensor_names.CLASSES: tf.ones_like(scores),
         tensor_names.COUNT: tf.reduce_sum(tf.cast(found, tf.float32), axis=1),
     }
+
+
+def _parts(model: FasterRcnnModel) -> Parts:
+    """What the variables belong to; without a pyramid both extractors are the backbone's."""
+    pyramid = model.extractor.pyramid
+    heads = ("_class_prediction_head/", "_box_prediction_head/", "_third_stage_heads/mask_predictions/")
+    return Parts(
+        backbone=(f"{PROPOSAL}classification_backbone/",) if pyramid else (PROPOSAL, CLASSIFIER),
+        features=(PROPOSAL, CLASSIFIER),
+        class_layers=tuple(HEADS + part for part in heads),
+    )

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from odflow.ops.anchors import Anchors, Shape
-from odflow.training.settings import ClassificationLoss, Hyperparams, PostProcessing, Resizer
+from odflow.training.settings import (
+    ClassificationLoss,
+    DetectorSettings,
+    Hyperparams,
+    PostProcessing,
+    Resizer,
+)
+
+if TYPE_CHECKING:
+    from odflow.training.faster_rcnn.architecture import FasterRcnn
 
 
 @dataclass(frozen=True)
@@ -177,6 +187,12 @@ class FasterRcnnModel:
     masks: MaskHead | None
     second: SecondStage
     post_processing: PostProcessing
+
+    def architecture(self, settings: DetectorSettings) -> FasterRcnn:
+        """What trains such a detector."""
+        from odflow.training.faster_rcnn.architecture import FasterRcnn
+
+        return FasterRcnn(settings)
 
     @property
     def input_size(self) -> Shape:

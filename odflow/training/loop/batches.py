@@ -1,4 +1,4 @@
-"""From records of the Object Detection API to batches of training targets.
+"""From records to batches of training targets.
 
 The order of the examples and all that is drawn at random are functions of the seed and of the
 position in the training, so that a training which goes on sees what it would have seen.
@@ -15,8 +15,6 @@ import tensorflow as tf
 from odflow.errors import InputError
 from odflow.formats.tfrecord import record_spans
 from odflow.training.architecture import Architecture, Tensors
-from odflow.training.examples.augmentation import augment
-from odflow.training.examples.decoding import ExampleDecoder
 from odflow.training.settings import Reader, Training
 
 
@@ -33,7 +31,7 @@ def training_batches(
 
     Args:
         files: the TFRecord files.
-        kind: of detector; turns samples into targets.
+        kind: of model; makes inputs and labels of a record.
         seed: of the order and of the augmentations.
         start: examples that the training, with all its workers, has drawn already.
         shard: this worker's number, from 0, and how many there are; each takes every so
@@ -41,15 +39,14 @@ def training_batches(
         batch_size: images of this worker's batch; the settings' if left out.
 
     Returns:
-        Batches of what `Architecture.targets` gives.
+        Batches of what `Architecture.example` gives.
 
     Raises:
         InputError: the files hold no example.
     """
     training = kind.settings.training
-    decode = ExampleDecoder(training.reader)
     dataset = _in_order(files, training.reader, seed, start).shard(shard[1], shard[0])
-    dataset = dataset.map(_preparation(kind, decode, seed), num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = dataset.map(_preparation(kind, seed), num_parallel_calls=tf.data.AUTOTUNE)
     dataset = dataset.batch(batch_size or training.batch_size, drop_remainder=True)
     return dataset.prefetch(tf.data.AUTOTUNE)
 
@@ -69,31 +66,25 @@ def batch_names(files: Sequence[str], training: Training, seed: int, step: int) 
     return [_name(payload) for payload in _batch(files, training, seed, step)]
 
 
-def broken_examples(files: Sequence[str], training: Training, seed: int, step: int) -> list[str]:
+def broken_examples(files: Sequence[str], kind: Architecture, seed: int, step: int) -> list[str]:
     """Why images of one step cannot be used; see `batch_names`.
 
     Returns:
         A line for each that cannot be decoded: its name, and TensorFlow's reason.
     """
-    decode = ExampleDecoder(training.reader)
+    prepare, first = _preparation(kind, seed), step * kind.settings.training.batch_size
     lines = []
-    for payload in _batch(files, training, seed, step):
+    for place, payload in enumerate(_batch(files, kind.settings.training, seed, step)):
         try:
-            decode(tf.constant(payload))
+            prepare(tf.constant(first + place, tf.int64), tf.constant(payload))
         except tf.errors.InvalidArgumentError as error:
             lines.append(f"{_name(payload)}: {error.message.splitlines()[0][:200]}")
     return lines
 
 
-def _preparation(
-    kind: Architecture, decode: ExampleDecoder, seed: int
-) -> Callable[[tf.Tensor, tf.Tensor], tuple[Any, Tensors]]:
-    training = kind.settings.training
-
+def _preparation(kind: Architecture, seed: int) -> Callable[[tf.Tensor, tf.Tensor], tuple[Any, Tensors]]:
     def prepare(position: tf.Tensor, serialized: tf.Tensor) -> tuple[Any, Tensors]:
-        draw = tf.stack([tf.constant(seed, tf.int64), position])
-        sample = augment(decode(serialized), training.augmentations, draw)
-        return kind.targets(sample.take(tf.range(tf.minimum(len(sample.classes), training.reader.max_boxes))))
+        return kind.example(serialized, tf.stack([tf.constant(seed, tf.int64), position]))
 
     return prepare
 

@@ -1,4 +1,4 @@
-"""Evaluate a training now and then, and keep the weights that do best."""
+"""Evaluate a training now and then, keep the weights that do best, and lower the rate on a plateau."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from odflow.ops.metrics import AP50, MAP
 from odflow.training.loop.curves import write_scalars
-from odflow.training.loop.evaluation import Evaluator, History
+from odflow.training.loop.history import History
 from odflow.training.loop.run_options import Data, Folders, Options
 from odflow.training.loop.trainer import Trainer
 
 
 class BestWeights:
-    """The weights with the highest mAP so far.
+    """The weights with the best evaluation so far.
 
     Args:
         trainer: whose weights are evaluated.
-        data: with `valid` and `label_map`.
+        data: with `valid`.
         folders: the scratch folder keeps the best weights and the history over a kill.
         options: with `patience`.
     """
 
     def __init__(self, trainer: Trainer, data: Data, folders: Folders, options: Options) -> None:
         assert data.valid is not None
-        assert data.label_map is not None
         self._trainer, self._folders, self._patience = trainer, folders, options.patience
-        self._evaluator = Evaluator(trainer.kind, data.valid, data.label_map)
-        self._history = History(folders.scratch / "evaluations.json")
+        self._goal = trainer.kind.goal
+        self._plateau = trainer.kind.settings.training.optimizer.plateau
+        self._evaluator = trainer.kind.evaluator(data.valid, data.label_map)
+        self._history = History(folders.scratch / "evaluations.json", self._goal)
         self._writer = tf.summary.create_file_writer(str(folders.trained / "tensorboard" / "eval"))
 
     @property
@@ -45,8 +45,11 @@ class BestWeights:
             self._measure(step)
         metrics = self._history.metrics(step)
         write_scalars(self._writer, metrics, step)
+        if self._plateau:
+            self._trainer.lower_rate(self._plateau.factor ** self._history.drops(step, self._plateau))
         best = "the best so far" if step == self._history.best else f"best at step {self._history.best}"
-        return f"step {step}: mAP {metrics[MAP]:.4f}, AP50 {metrics[AP50]:.4f}, {best}"
+        shown = ", ".join(f"{name} {_told(metrics[key])}" for name, key in self._goal.shown.items())
+        return f"step {step}: {shown}, {best}"
 
     def publish(self) -> str:
         """Put the best weights and the history where the trained model goes; what to tell of it."""
@@ -54,8 +57,9 @@ class BestWeights:
         assert best is not None  # the last step is always evaluated
         shutil.copytree(self._kept(best), trained / "checkpoint", dirs_exist_ok=True)
         shutil.copyfile(self._history.file, trained / "evaluations.json")
-        ended = f"ended after step {self._trainer.step}: no better mAP in {self._patience} evaluations; "
-        return f"{ended if self.enough else ''}kept step {best}, mAP {self._history.metrics(best)[MAP]:.4f}"
+        short, reached = self._goal.short, self._history.metrics(best)[self._goal.metric]
+        ended = f"ended after step {self._trainer.step}: no better {short} in {self._patience} evaluations; "
+        return f"{ended if self.enough else ''}kept step {best}, {short} {_told(reached)}"
 
     def _measure(self, step: int) -> None:
         before = self._history.best
@@ -63,7 +67,8 @@ class BestWeights:
         shutil.rmtree(candidate, ignore_errors=True)
         self._trainer.save_weights(candidate)
         metrics = self._evaluator.measure(candidate)
-        metrics[MAP] = self._trainer.agree(metrics[MAP] or 0.0)
+        for name in {self._goal.metric} | ({self._plateau.metric} if self._plateau else set()):
+            metrics[name] = self._trainer.agree(metrics[name] or 0.0)
         self._history.add(step, metrics)
         worse = before if self._history.best == step else step
         if worse is not None:
@@ -71,3 +76,7 @@ class BestWeights:
 
     def _kept(self, step: int) -> Path:
         return self._folders.scratch / f"weights-{step}"
+
+
+def _told(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"

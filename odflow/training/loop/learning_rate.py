@@ -12,19 +12,24 @@ from odflow.training.settings import LearningRate
 
 
 class Schedule(tf_keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that follows one of the API's schedules."""
+    """A learning rate that follows one of the API's schedules.
 
-    def __init__(self, settings: LearningRate) -> None:
+    Args:
+        settings: the schedule.
+        factor: on every rate; what the training changes as it goes.
+    """
+
+    def __init__(self, settings: LearningRate, factor: tf.Variable | float = 1.0) -> None:
         super().__init__()
-        self.settings = settings
+        self.settings, self._factor = settings, factor
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         """The rate at a step, float32."""
-        return SCHEDULES[self.settings.kind](self.settings, tf.cast(step, tf.float32))
+        return SCHEDULES[self.settings.kind](self.settings, tf.cast(step, tf.float32)) * self._factor
 
     def get_config(self) -> dict[str, Any]:
         """The settings, for Keras."""
-        return {"settings": self.settings}
+        return {"settings": self.settings, "factor": float(self._factor)}
 
 
 def _constant(settings: LearningRate, step: tf.Tensor) -> tf.Tensor:

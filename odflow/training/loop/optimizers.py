@@ -13,18 +13,21 @@ from odflow.training.loop.learning_rate import Schedule
 from odflow.training.settings import Optimizer
 
 
-def build_optimizer(settings: Optimizer) -> tf_keras.optimizers.legacy.Optimizer:
+def build_optimizer(
+    settings: Optimizer, rate: Schedule | None = None
+) -> tf_keras.optimizers.legacy.Optimizer:
     """Build a Keras optimizer whose rate follows the schedule step by step.
 
     Clipping and the moving average are the training step's.
 
     Args:
         settings: what the config asks for.
+        rate: the schedule, where it has more to it than the settings.
 
     Returns:
         The optimizer.
     """
-    legacy, rate = tf_keras.optimizers.legacy, Schedule(settings.learning_rate)
+    legacy, rate = tf_keras.optimizers.legacy, rate or Schedule(settings.learning_rate)
     if settings.kind == "adam":
         return legacy.Adam(rate, epsilon=settings.epsilon)
     if settings.kind == "rms_prop":

@@ -1,4 +1,4 @@
-"""One training step of any detector, alone or as one of several replicas."""
+"""One training step of any model, alone or as one of several replicas."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TrainStep:
     """What one replica does with its part of a batch.
 
     Args:
-        kind: of detector.
+        kind: of model.
         network: from `Architecture.build`.
         optimizer: changes its weights.
         variables: those of the network that are trained.
@@ -47,7 +47,7 @@ class TrainStep:
         """Train on one batch.
 
         Args:
-            inputs: a batch of what `Architecture.targets` gives.
+            inputs: a batch of what `Architecture.example` gives.
             labels: the other half of it.
 
         Returns:

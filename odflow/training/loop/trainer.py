@@ -1,4 +1,4 @@
-"""A detector under training: its network, optimizer and place in the examples."""
+"""A model under training: its network, optimizer and place in the examples."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ class Trainer:
         with self._strategy.scope():
             self.network = _build(self.kind, options.precision)
             self.variables = _trained(self.network, self.kind)
-            self._optimizer = build_optimizer(self._training.optimizer)
+            self._rate_factor = tf.Variable(1.0, trainable=False, name="rate_factor")
+            self._schedule = Schedule(self._training.optimizer.learning_rate, self._rate_factor)
+            self._optimizer = build_optimizer(self._training.optimizer, self._schedule)
             if options.precision == "mixed_float16":
                 self._optimizer = tf_keras.mixed_precision.LossScaleOptimizer(self._optimizer)
             decay = self._training.optimizer.average_decay
@@ -65,6 +67,7 @@ class Trainer:
             self._step = tf.Variable(0, dtype=tf.int64, name="step", trainable=False)
         self._checkpoint = tf.train.Checkpoint(
             step=self._step,
+            rate_factor=self._rate_factor,
             model=self.network,
             optimizer=self._optimizer,
             **({"average": self._average} if self._average else {}),
@@ -118,7 +121,12 @@ class Trainer:
 
     def learning_rate(self) -> float:
         """That of the next step."""
-        return float(Schedule(self._training.optimizer.learning_rate)(self._step))
+        return float(self._schedule(self._step))
+
+    def lower_rate(self, factor: float) -> None:
+        """Have the schedule's rate times this factor from now on."""
+        with self._strategy.scope():
+            self._rate_factor.assign(factor)
 
     def train(self, steps: int) -> list[dict[str, float]]:
         """Train some steps.
@@ -192,7 +200,7 @@ class Trainer:
 
     def _unusable(self, error: tf.errors.OpError) -> InputError:
         """The error for examples that do not decode, naming them."""
-        found = broken_examples(self._files, self._training, SEED, self.step)
+        found = broken_examples(self._files, self.kind, SEED, self.step)
         told = next((line for line in error.message.splitlines() if "record" in line), error.message)
         return InputError("\n".join(found) or f"train: an example cannot be used ({told.strip()[:200]}).")
 

@@ -12,15 +12,16 @@ import tf_keras
 from odflow.training.checkpoints import Parts
 from odflow.training.detection.boxes import decode_boxes
 from odflow.training.detection.post_processing import AnchorPredictions, convert_scores, detections
+from odflow.training.detector import DetectorArchitecture
 from odflow.training.examples.preprocessing import preprocess
-from odflow.training.settings import Settings
+from odflow.training.settings import DetectorSettings
 from odflow.training.ssd.losses import normalizer, ssd_losses
 from odflow.training.ssd.network import build_network
 from odflow.training.ssd.settings import SsdModel
 from odflow.training.ssd.targets import Targets
 
 
-class Ssd:
+class Ssd(DetectorArchitecture):
     """The architecture `model.ssd`."""
 
     parts = Parts(
@@ -32,7 +33,7 @@ class Ssd:
         class_layers=("model/_box_predictor/_prediction_heads/class_predictions_with_background/",),
     )
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: DetectorSettings) -> None:
         assert isinstance(settings.model, SsdModel)
         self.settings, self.model = settings, settings.model
         self._anchors = self.model.anchor_boxes()
@@ -56,7 +57,7 @@ class Ssd:
         return normalizer(labels, self.model.losses)
 
     def detect(self, network: tf_keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Detect in images of one size; see `Architecture.detect`."""
+        """Detect in images of one size; see `DetectorArchitecture.detect`."""
         inputs, shape = self.preprocess(images)
         found = self.predictions(network, inputs)
         boxes = decode_boxes(found.encodings, found.anchors, found.box_scales)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from odflow.ops.anchors import Anchors
 from odflow.training.settings import (
     ClassificationLoss,
+    DetectorSettings,
     HardExampleMiner,
     Hyperparams,
     LocalizationLoss,
@@ -19,6 +20,9 @@ from odflow.training.settings import (
     PostProcessing,
     Resizer,
 )
+
+if TYPE_CHECKING:
+    from odflow.training.ssd.architecture import Ssd
 
 
 @dataclass(frozen=True)
@@ -227,6 +231,12 @@ class SsdModel:
     post_processing: PostProcessing
     background: bool = True
     freeze_batch_norm: bool = False
+
+    def architecture(self, settings: DetectorSettings) -> Ssd:
+        """What trains such a detector."""
+        from odflow.training.ssd.architecture import Ssd
+
+        return Ssd(settings)
 
     @property
     def class_slots(self) -> int:

@@ -11,11 +11,12 @@ from odflow.formats.tfrecord import write_records
 from odflow.training.settings import Augmentation, Reader
 
 tf = pytest.importorskip("tensorflow")
+from odflow.training.detector import DetectorArchitecture  # noqa: E402
 
 COUNT = 23
 
 
-class Pixels:
+class Pixels(DetectorArchitecture):
     """An architecture that answers with what it is given."""
 
     def __init__(self, settings):
@@ -122,7 +123,7 @@ def test_pictures_that_do_not_decode_are_named_with_the_reason(tmp_path, kind):
 
     broken = encode_example({"image/encoded": [b"\xff\xd8\xff no image"], "image/filename": [b"torn.jpg"]})
     write_records(tmp_path / "train", [numbered(0), broken, numbered(1), numbered(2)])
-    lines = broken_examples([str(tmp_path / "train")], kind().settings.training, 1, 0)
+    lines = broken_examples([str(tmp_path / "train")], kind(), 1, 0)
     assert len(lines) == 1
     assert lines[0].startswith("torn.jpg: ")
 

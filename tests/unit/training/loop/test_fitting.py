@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from odflow.errors import ConfigError, InputError, StageError
-from odflow.training.settings import LearningRate, Optimizer
+from odflow.training.settings import LearningRate, Optimizer, Plateau
 
 tf = pytest.importorskip("tensorflow")
 
@@ -194,6 +194,17 @@ def test_the_best_weights_are_kept_and_patience_ends_the_training(records, tmp_p
     curves = scalars(tmp_path / "trained/tensorboard/eval")
     assert curves["DetectionBoxes_Precision/mAP"] == pytest.approx(maps)
     assert "DetectionBoxes_Recall/AR@100" in curves
+
+
+def test_the_rate_falls_when_evaluations_get_no_better_and_stays_low_after_a_stop(records, tmp_path):
+    plateau = Plateau("DetectionBoxes_Precision/mAP", patience=2, factor=0.5)
+    rate = LearningRate("constant", 1e-12)  # nothing changes, so nothing falls after the first evaluation
+    for steps in (40, 70):
+        settings = tiny.settings(steps, optimizer=Optimizer("momentum", rate, plateau=plateau))
+        fit(settings, records, tmp_path, valid=records, evaluate_every=10)
+    rates = scalars(tmp_path / "trained/tensorboard/train")["learning_rate"]
+    halved = {10: 0, 20: 0, 30: 0, 40: 1, 50: 1, 60: 2, 70: 2}
+    assert rates == {step: pytest.approx(1e-12 * 0.5**times) for step, times in halved.items()}
 
 
 def test_what_is_measured_is_what_evaluate_would_measure(records, tmp_path):

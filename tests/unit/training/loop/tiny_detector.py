@@ -17,9 +17,9 @@ import tensorflow as tf
 import tf_keras
 
 from odflow.formats.label_map import LabelMap, read_label_map
-from odflow.training import architecture
 from odflow.training.checkpoints import Parts
-from odflow.training.settings import LearningRate, Optimizer, Resizer, Settings, Training
+from odflow.training.detector import DetectorArchitecture
+from odflow.training.settings import DetectorSettings, LearningRate, Optimizer, Resizer, Training
 
 SIDE = 16
 INPUT = Resizer(SIDE, SIDE)
@@ -34,13 +34,16 @@ class TinyModel:
     poison: float = -1.0
     """A loss is no number where a box begins at this share of the height."""
 
+    def architecture(self, settings):
+        return Tiny(settings)
 
-class Tiny:
+
+class Tiny(DetectorArchitecture):
     """One box and one class an image; trained to the first box of each."""
 
     parts = Parts(("model/layer_with_weights-0/",), ("model/layer_with_weights-0/",), ())
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: DetectorSettings) -> None:
         self.settings, self.model = settings, settings.model
 
     def build(self) -> tf_keras.Model:
@@ -91,12 +94,9 @@ class Tiny:
         }
 
 
-architecture.ARCHITECTURES[TinyModel] = Tiny
-
-
 def settings(
     num_steps: int = 12, batch_size: int = 4, optimizer: Optimizer | None = None, **model
-) -> Settings:
+) -> DetectorSettings:
     optimizer = optimizer or Optimizer("momentum", LearningRate("constant", 0.01), momentum=0.9)
     training = Training(
         batch_size=batch_size,
@@ -105,7 +105,9 @@ def settings(
         augmentations=(),
         fine_tune_type="full",
     )
-    return Settings(TinyModel(**model), replace(training, reader=replace(training.reader, shuffle_buffer=6)))
+    return DetectorSettings(
+        TinyModel(**model), replace(training, reader=replace(training.reader, shuffle_buffer=6))
+    )
 
 
 def write_records(file: Path, count: int = 10, seed: int = 3) -> list[str]:

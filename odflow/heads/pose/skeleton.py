@@ -1,0 +1,87 @@
+"""Skeletons: which joints a pose has, and what belongs together."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+
+from pydantic import ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+
+from odflow.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The joints of a pose.
+
+    Attributes:
+        name: of the skeleton.
+        joints: their names, in the order of every array of joints.
+        limbs: pairs of joints that are drawn as a line.
+        pairs: left and right joints that change places when an image is flipped.
+        torso: two joints whose distance PCK is measured in.
+        head: two joints whose distance PCKh is measured in; empty where the skeleton has none.
+        sigmas: COCO's constants of object keypoint similarity, one a joint; empty for none.
+        means: joints that are the mean of others, such as FLIC's torso.
+        masked: an unlabelled joint adds nothing to the loss; otherwise its heatmap shall be zero.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    limbs: tuple[tuple[str, str], ...]
+    pairs: tuple[tuple[str, str], ...]
+    torso: tuple[str, str]
+    head: tuple[str, str] | tuple[()] = ()
+    sigmas: tuple[float, ...] = ()
+    means: dict[str, tuple[str, ...]] | None = None
+    masked: bool = False
+
+    @model_validator(mode="after")
+    def _known(self) -> Skeleton:
+        if len(set(self.joints)) < len(self.joints):
+            raise ValueError("a joint stands twice in joints")
+        named = [*self.torso, *self.head, *(joint for pair in (*self.limbs, *self.pairs) for joint in pair)]
+        named += [joint for mean, parts in (self.means or {}).items() for joint in (mean, *parts)]
+        unknown = sorted(set(named) - set(self.joints))
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)} is not in joints")
+        if self.sigmas and len(self.sigmas) != len(self.joints):
+            raise ValueError(f"{len(self.sigmas)} sigmas for {len(self.joints)} joints")
+        return self
+
+    def index(self, joint: str) -> int:
+        """The place of a joint."""
+        return self.joints.index(joint)
+
+    @cached_property
+    def flipped(self) -> tuple[int, ...]:
+        """Which joint stands at each place after the image was flipped."""
+        other = dict(self.pairs) | {right: left for left, right in self.pairs}
+        return tuple(self.index(other.get(joint, joint)) for joint in self.joints)
+
+
+def read_skeleton(name: str) -> Skeleton:
+    """Read a skeleton.
+
+    Args:
+        name: `mpii`, `flic`, `lsp` or `coco`, or the path of a JSON file of the same form.
+
+    Raises:
+        ConfigError: there is none of this name, or the file is wrong.
+    """
+    kept = files("odflow.heads.pose") / "skeletons"
+    names = sorted(file.name.removesuffix(".json") for file in kept.iterdir() if file.name.endswith(".json"))
+    path = Path(name)
+    try:
+        text = (kept / f"{name}.json").read_text("utf-8") if name in names else path.read_text("utf-8")
+        return Skeleton(**json.loads(text))
+    except OSError as error:
+        raise ConfigError(
+            f"skeleton {name!r} is unknown; wanted one of {', '.join(names)}, or a JSON file."
+        ) from error
+    except (ValidationError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{name}: no skeleton ({reason}). See odflow/heads/pose/skeletons.") from error
