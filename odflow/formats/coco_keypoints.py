@@ -1,0 +1,73 @@
+"""COCO keypoints: JSON with `images`, `annotations` and `categories` that name the joints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from odflow.errors import InputError
+from odflow.formats.pose_annotations import AnnotatedPeople, PoseFormat, gather_people, read_json
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def read_coco_keypoints(path: Path) -> AnnotatedPeople:
+    """Read the people of a COCO file, with their boxes and areas; crowds are left out and told.
+
+    The joints are those that the file's category names. Of several categories with keypoints
+    it is the one called person.
+
+    Raises:
+        InputError: no such file, no JSON, or not of COCO's form.
+    """
+    data = read_json(path)
+    if not isinstance(data, dict) or not all(
+        isinstance(data.get(name), list) for name in ("images", "annotations", "categories")
+    ):
+        raise InputError(f"{path}: is no COCO file; wanted lists of images, annotations and categories.")
+    category = _category(path, data["categories"])
+    images = {image["id"]: image for image in data["images"] if isinstance(image, dict) and "id" in image}
+    joints = tuple(str(joint) for joint in category["keypoints"])
+
+    def image(one: dict[str, Any]) -> str | None:
+        return images[one["image_id"]]["file_name"] if one["category_id"] == category["id"] else None
+
+    def person(one: dict[str, Any]) -> tuple[dict[str, object], NDArray[np.float64]]:
+        return _person(one, images[one["image_id"]], len(joints))
+
+    return gather_people(path, PoseFormat("annotations", joints, image, person), data["annotations"])
+
+
+def _category(path: Path, categories: list[Any]) -> dict[str, Any]:
+    known = [one for one in categories if isinstance(one, dict) and one.get("keypoints") and "id" in one]
+    chosen = known if len(known) == 1 else [one for one in known if one.get("name") == "person"]
+    if len(chosen) != 1:
+        raise InputError(
+            f"{path}: {len(known)} categories have keypoints, {len(chosen)} called person; wanted one. "
+            "COCO's person_keypoints_*.json has it."
+        )
+    return dict(chosen[0])
+
+
+def _person(
+    one: dict[str, Any], image: dict[str, Any], count: int
+) -> tuple[dict[str, object], NDArray[np.float64]]:
+    if one.get("iscrowd"):
+        raise InputError("it is a crowd")
+    keypoints = np.asarray(one["keypoints"], np.float64)
+    if keypoints.shape != (3 * count,):
+        raise InputError(f"it has {keypoints.size} numbers in keypoints; wanted {3 * count}")
+    xmin, ymin, width, height = (float(side) for side in one["bbox"])
+    facts: dict[str, object] = {
+        "width": image.get("width", np.nan),
+        "height": image.get("height", np.nan),
+        "xmin": xmin,
+        "ymin": ymin,
+        "xmax": xmin + width,
+        "ymax": ymin + height,
+        "area": float(one.get("area", np.nan)),
+    }
+    return facts, keypoints.reshape(count, 3)
