@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -14,7 +13,6 @@ from odflow.errors import ConfigError
 from odflow.graph import InputFile, InputPath, Job, OutputFolder, Stage, output
 
 if TYPE_CHECKING:
-    from odflow.training.loop.fitting import Progress
     from odflow.training.settings import DetectorSettings
 
 
@@ -195,39 +193,15 @@ class Train(Stage):
     def _fit(
         self, job: Job, settings: DetectorSettings, files: list[str], start: Path | None
     ) -> tuple[int, float]:
-        """Train with a bar that shows loss, speed and the time left; returns the last step and its loss."""
+        """Train; returns the last step and its loss."""
         from odflow.formats.label_map import read_label_map
-        from odflow.training.loop.fitting import fit
         from odflow.training.loop.run_options import Data, Folders, Options
+        from odflow.training.loop.telling import fit_and_tell
 
         data = Data(files, self.valid_records, read_label_map(self.label_map), start)
         folders = Folders(job.staging / "training", self.trained)
         options = Options(**{name: getattr(self, name) for name in (field.name for field in fields(Options))})
-        total = settings.training.num_steps
-        job.log.info("TensorBoard: tensorboard --logdir %s", self.trained / "tensorboard")
-        step, loss = 0, 0.0
-        bar = job.progress(_steps(job, fit(settings, data, folders, options)), total=total, unit="step")
-        for one in bar:
-            step, loss = one.step, one.loss
-            if math.isnan(loss):  # a step of the run that was stopped
-                continue
-            speed = f"{one.images_per_second:.1f}"
-            bar.set_postfix({"loss": f"{loss:.3f}", "images/s": speed}, refresh=False)
-            if bar.disable and step % self.checkpoint_steps == 0:
-                left = (total - step) * settings.training.batch_size / (one.images_per_second or math.inf)
-                job.log.info(
-                    "step %d of %d, loss %.3f, %s images/s, %.0f s left", step, total, loss, speed, left
-                )
-        return step, loss
-
-
-def _steps(job: Job, progress: Iterable[Progress]) -> Iterator[Progress]:
-    """The steps; what is told between them is said."""
-    for one in progress:
-        if not one.notes:
-            yield one
-        for note in one.notes:
-            job.say(note)
+        return fit_and_tell(settings, data, folders, options, job)
 
 
 def _own_checkpoint(config: Any) -> Path | None:

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from odflow.heads.pose.settings import Crop, Heatmaps
-
-BINOMIAL_PEAK = 0.25
-"""In the middle of the outer product of [1 2 1] / 4."""
+from odflow.heads.pose.targets import patch
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,9 @@ def fit(images: tf.Tensor, crop: Crop) -> tuple[tf.Tensor, Placement]:
 
 
 def find_joints(maps: tf.Tensor, heatmaps: Heatmaps) -> tf.Tensor:
-    """Find each joint at the highest cell of its map, a quarter cell nearer to the higher neighbour.
+    """Find each joint in the middle of its map's highest cell, a quarter cell to the higher neighbour.
+
+    The target of a joint is highest in the cell whose area holds it, see `odflow.ops.heatmaps`.
 
     Args:
         maps: (N, h, w, K) float32.
@@ -79,12 +79,7 @@ def find_joints(maps: tf.Tensor, heatmaps: Heatmaps) -> tf.Tensor:
     place = (y + 1) * (width + 2) + x + 1
     steps = tf.constant([width + 2, -(width + 2), 1, -1])
     down, up, right, left = tf.unstack(tf.gather(cells, place[..., tf.newaxis] + steps, batch_dims=2), axis=2)
-    fine_y = tf.cast(y, tf.float32) + 0.25 * tf.sign(down - up)
-    fine_x = tf.cast(x, tf.float32) + 0.25 * tf.sign(right - left)
-    score = tf.clip_by_value(tf.reduce_max(inside, axis=2) / peak(heatmaps), 0.0, 1.0)
+    fine_y = tf.cast(y, tf.float32) + 0.5 + 0.25 * tf.sign(down - up)
+    fine_x = tf.cast(x, tf.float32) + 0.5 + 0.25 * tf.sign(right - left)
+    score = tf.clip_by_value(tf.reduce_max(inside, axis=2) / patch(heatmaps).max(), 0.0, 1.0)
     return tf.stack([fine_y / height, fine_x / width, score], axis=2)
-
-
-def peak(heatmaps: Heatmaps) -> float:
-    """The highest value of a target: what it is at the joint."""
-    return heatmaps.peak if heatmaps.kernel == "gaussian" else BINOMIAL_PEAK

@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odflow.heads.pose.prediction import find_joints, fit, peak
+from odflow.heads.pose.prediction import find_joints, fit
 from odflow.heads.pose.settings import Crop, Heatmaps
 
 
@@ -21,7 +21,11 @@ def found_by_hand(maps: np.ndarray, highest: float) -> np.ndarray:
             fine_y += 0.25 if one[y + 1, x] > one[y - 1, x] else -0.25
         if 0 < x < width - 1 and one[y, x + 1] != one[y, x - 1]:
             fine_x += 0.25 if one[y, x + 1] > one[y, x - 1] else -0.25
-        joints[n, k] = fine_y / height, fine_x / width, min(max(one.max() / highest, 0.0), 1.0)
+        joints[n, k] = (
+            (fine_y + 0.5) / height,
+            (fine_x + 0.5) / width,
+            min(max(one.max() / highest, 0.0), 1.0),
+        )
     return joints
 
 
@@ -42,10 +46,10 @@ def test_joints_are_at_the_highest_cell_nearer_to_the_higher_neighbour(
 
 
 def test_the_quarter_gets_nearer_to_a_joint_between_two_cells() -> None:
-    y, x = np.mgrid[:16, :16]
-    maps = np.exp(-((x - 5.4) ** 2 + (y - 8.7) ** 2) / 2)[None, :, :, None].astype(np.float32)
+    y, x = np.mgrid[:16, :16] + 0.5
+    maps = np.exp(-((x - 5.8) ** 2 + (y - 8.2) ** 2) / 2)[None, :, :, None].astype(np.float32)
     found = find_joints(maps, Heatmaps(16, 16, peak=1.0)).numpy()[0, 0]
-    np.testing.assert_allclose(found[:2] * 16, [8.75, 5.25], atol=1e-6)
+    np.testing.assert_allclose(found[:2] * 16, [8.25, 5.75], atol=1e-6)
 
 
 def test_a_score_is_a_share_of_the_peak() -> None:
@@ -53,7 +57,9 @@ def test_a_score_is_a_share_of_the_peak() -> None:
     maps[0, 1, 1] = 6.0, 30.0, 0.0
     maps[..., 2] = -1.0
     np.testing.assert_allclose(find_joints(maps, Heatmaps(4, 4))[0, :, 2], [0.5, 1.0, 0.0])
-    assert peak(Heatmaps(kernel="binomial")) == np.outer([1, 2, 1], [1, 2, 1]).max() / 16
+    np.testing.assert_allclose(
+        find_joints(maps / 64, Heatmaps(4, 4, kernel="binomial"))[0, :, 2], [0.375, 1, 0]
+    )
 
 
 def test_an_image_of_the_inputs_size_stays_as_it_is() -> None:
