@@ -47,14 +47,16 @@ class Fault:
 
     Attributes:
         where: file, place in it and image.
-        why: ends "a person ..."; equal for all faults of one kind.
+        why: the same words for all faults of one kind.
+        detail: what is peculiar to this one.
     """
 
     where: str
     why: str
+    detail: str = ""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.why}"
+        return f"{self.where}: {self.why}{f' ({self.detail})' if self.detail else ''}"
 
 
 def joint_columns(joint: str) -> list[str]:

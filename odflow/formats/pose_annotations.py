@@ -66,7 +66,7 @@ class AnnotatedPeople:
     left_out: list[Fault] = field(default_factory=list)
     mended: list[Fault] = field(default_factory=list)
 
-    def where(self, place: int, name: object) -> str:
+    def where(self, place: object, name: object) -> str:
         """Name an entry in messages."""
         return f"{self.path}: {self.entries}[{place}] ({name})"
 

@@ -1,0 +1,120 @@
+"""The stage `pose.records`: people and their images as TFRecords for training, without TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from odflow.errors import ImageError, InputError, TableError, nearest
+from odflow.graph.job import Job
+from odflow.graph.stage import InputFile, InputFolder, OutputFolder, Stage, output
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from odflow.formats.keypoints import Fault
+    from odflow.heads.pose.left_out import LeftOut
+    from odflow.heads.pose.person import Person
+
+
+class Records(Stage):
+    """Write people, their joints and their images as TFRecords for training."""
+
+    keypoints: InputFile = Field(description="table of keypoints, CSV or Parquet")
+    images: InputFolder = Field(description="folder that the table's file names are relative to")
+    skeleton: str = Field(description="mpii, flic, lsp, coco or a JSON file: the joints, in their order")
+    split: str | None = Field(None, description="only people of this split (train, test); all if left out")
+    name: str = Field("data.record", pattern=r"^[\w][\w. -]*$", description="file name of the records")
+    shards: int = Field(
+        1, ge=1, le=99999, description="number of files; above 1 they end in -00000-of-00010 and so on"
+    )
+
+    records: OutputFolder = output("records", "folder of the TFRecord files")
+
+    def also_reads(self) -> Iterable[Path]:
+        """A skeleton of one's own."""
+        path = Path(self.skeleton)
+        return [path] if path.is_file() else []
+
+    def run(self, job: Job) -> None:
+        """Write each shard from every n-th person, in the order of the table."""
+        from odflow.formats.tfrecord import shard_name, write_records
+        from odflow.heads.pose.left_out import LeftOut
+        from odflow.heads.pose.skeleton import read_skeleton
+
+        left_out = LeftOut(job)
+        tasks = list(self._tasks(read_skeleton(self.skeleton).joints, left_out))
+        shards = [tasks[n :: self.shards] for n in range(self.shards)]
+        made = job.map(make_example, (task for shard in shards for task in shard))
+        examples = iter(job.progress(made, total=len(tasks), unit="person"))
+        self.records.mkdir(exist_ok=True)
+        written = 0
+        for n, shard in enumerate(shards):
+            usable = _usable(islice(examples, len(shard)), left_out)
+            written += write_records(self.records / shard_name(self.name, n, self.shards), usable)
+        left_out.sum_up(written, self.keypoints)
+        job.say(f"{written} people, {self.shards} file(s)")
+
+    def _tasks(self, joints: tuple[str, ...], left_out: LeftOut) -> Iterator[PersonTask]:
+        """The people of the split that something can be learnt from."""
+        from odflow.formats.keypoints import Fault, read_keypoints
+        from odflow.heads.pose.person import people_of_table
+
+        table = self._of_split(read_keypoints(self.keypoints, joints, left_out.tell))
+        for row, person in zip(table.index, people_of_table(table, joints), strict=True):
+            where = f"{self.keypoints}: row {row} ({person.filename})"
+            if person.fault:
+                left_out.tell(Fault(where, person.fault))
+            else:
+                yield PersonTask(where, self.images / person.filename, person, joints)
+
+    def _of_split(self, table: pd.DataFrame) -> pd.DataFrame:
+        if self.split is None or not len(table):
+            return table
+        if "split" not in table:
+            raise TableError(
+                f"{self.keypoints}: has no column split. Leave split out, or import with train_count."
+            )
+        chosen = table[table["split"] == self.split]
+        if not len(chosen):
+            known = nearest(self.split, table["split"].unique())
+            raise TableError(f'{self.keypoints}: nobody is of the split "{self.split}".{known}')
+        return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class PersonTask:
+    """What one worker needs to make one example; `where` is what messages call it."""
+
+    where: str
+    image: Path
+    person: Person
+    joints: tuple[str, ...]
+
+
+def make_example(task: PersonTask) -> list[bytes] | Fault:
+    """Make the example of one person, or tell why there is none."""
+    from odflow.formats.encoding import read_encoded
+    from odflow.formats.keypoints import Fault
+    from odflow.heads.pose.person import encode
+
+    try:
+        return encode(task.person, read_encoded(task.image), task.joints)
+    except ImageError as error:
+        why = "the image cannot be read" if task.image.is_file() else "the image is missing"
+        return Fault(task.where, why, str(error))
+    except InputError as error:
+        return Fault(task.where, "the table is of another size", str(error))
+
+
+def _usable(made: Iterable[list[bytes] | Fault], left_out: LeftOut) -> Iterator[list[bytes]]:
+    for result in made:
+        if isinstance(result, list):
+            yield result
+        else:
+            left_out.tell(result)
