@@ -298,6 +298,20 @@ def test_a_killed_training_goes_on_with_the_same_images_and_rate(records, tmp_pa
 
 
 @pytest.mark.slow
+def test_two_devices_of_a_machine_train_as_one(tmp_path):
+    """A batch of four is two and two: with a box in every picture the same losses and weights."""
+    tiny.write_records(tmp_path / "records", count=6)
+    given = {"settings": {"num_steps": 8, "batch_size": 4}}
+    alone = told(child(tmp_path / "alone", tmp_path / "records", **given))
+    options = {"strategy": "mirrored", "evaluate_every": 4}
+    both = told(child(tmp_path / "both", tmp_path / "records", devices=2, options=options, **given))
+    steps = [[(step, loss) for step, loss, notes in one if not notes] for one in (alone, both)]
+    assert [step for step, _ in steps[1]] == list(range(1, 9))
+    assert dict(steps[1]) == pytest.approx(dict(steps[0]), rel=1e-4)
+    assert [notes[0][:7] for _, _, notes in both if notes] == ["step 4:", "step 8:", "kept st"]
+
+
+@pytest.mark.slow
 def test_two_machines_train_as_one(records, tmp_path):
     """Two processes on loopback: their losses, evaluations and weights agree."""
     given = {"settings": {"num_steps": 12, "batch_size": 4}}

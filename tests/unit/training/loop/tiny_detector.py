@@ -155,6 +155,8 @@ def main() -> None:
     from odflow.training.loop.fitting import Data, Folders, Options, fit
 
     given = json.loads(sys.argv[1])
+    devices = [tf.config.LogicalDeviceConfiguration()] * given.get("devices", 1)
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
     folder = Path(given["folder"])
     trained = folder / "trained"
     trained.mkdir(parents=True, exist_ok=True)
