@@ -61,7 +61,7 @@ def read_flic(path: Path) -> AnnotatedPeople:
     Raises:
         InputError: no such file, or no FLIC annotations.
     """
-    examples = read_mat(path, "examples").ravel()
+    examples = read_mat(path, "examples", "FLIC").ravel()
     lacking = [name for name in _FIELDS if name not in (examples.dtype.names or ())]
     if lacking:
         raise InputError(f"{path}: is no FLIC file: its examples have no {', '.join(lacking)}.")

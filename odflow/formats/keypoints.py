@@ -115,6 +115,8 @@ def read_keypoints(
     frame = frame.assign(**texts, **numbers)
     for mask, why in (*_wrong_rows(frame), *_wrong_joints(frame, joints)):
         wrong[mask.to_numpy() & (wrong == "")] = why
+    right = np.flatnonzero(wrong == "")
+    wrong[right[frame.iloc[right].duplicated(["filename", "person"])]] = "the same person as in a row before"
     for row, name, why in zip(frame.index, frame["filename"], wrong, strict=True):
         if why:
             _tell(Fault(f"{path}: row {row} ({name})", why), reject)
@@ -221,7 +223,6 @@ def _wrong_rows(frame: pd.DataFrame) -> Iterator[tuple[pd.Series[bool], str]]:
     yield ~((frame["person"] >= 0) & (frame["person"] % 1 == 0)), "person is no whole number from 0"
     for name in ("width", "height"):
         yield (frame[name] < 1) | (frame[name] % 1 > 0), f"{name} is no whole number above 0"
-    yield frame.duplicated(["filename", "person"]), "the same person as in a row before"
 
 
 def _wrong_joints(frame: pd.DataFrame, joints: Sequence[str]) -> Iterator[tuple[pd.Series[bool], str]]:

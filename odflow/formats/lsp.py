@@ -41,7 +41,7 @@ def read_lsp(path: Path) -> AnnotatedPeople:
     Raises:
         InputError: no such file, or no annotations of either.
     """
-    found = read_mat(path, "joints")
+    found = read_mat(path, "joints", "LSP")
     if found.dtype.kind not in "fiu" or found.ndim != 3 or set(found.shape[:2]) != {3, len(JOINTS)}:
         raise InputError(
             f"{path}: is no LSP file: joints is {found.dtype} {found.shape}; wanted numbers, "

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -145,8 +146,13 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: is no JSON, or is cut off ({error}). Fetch it anew.") from None
 
 
-def read_mat(path: Path, name: str) -> NDArray[Any]:
-    """Read one variable of a MATLAB file (up to version 7.2); no code in it runs.
+def read_mat(path: Path, name: str, form: str) -> NDArray[Any]:
+    """Read one variable of a MATLAB file (up to version 7.2); nothing in it is run or unpickled.
+
+    Args:
+        path: of the file.
+        name: of the variable.
+        form: what the file should be, for messages.
 
     Raises:
         InputError: no such file, or it has no such variable.
@@ -154,11 +160,13 @@ def read_mat(path: Path, name: str) -> NDArray[Any]:
     from scipy.io import loadmat
 
     try:
-        found = loadmat(path, variable_names=[name])
+        file = BytesIO(Path(path).read_bytes())
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error}).") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    try:
+        found = loadmat(file, variable_names=[name])
     except Exception as error:  # damaged files raise errors of many kinds
-        raise InputError(f"{path}: is no MATLAB file that can be read ({error}).") from None
+        raise InputError(f"{path}: is no {form} file, or is damaged ({error}).") from None
     if name not in found:
-        raise InputError(f"{path}: is not the annotations that are wanted: it has no variable {name!r}.")
+        raise InputError(f"{path}: is no {form} file: it has no variable {name!r}.")
     return np.asarray(found[name])

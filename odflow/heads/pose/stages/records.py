@@ -106,8 +106,9 @@ def make_example(task: PersonTask) -> list[bytes] | Fault:
     try:
         return encode(task.person, read_encoded(task.image), task.joints)
     except ImageError as error:
-        why = "the image cannot be read" if task.image.is_file() else "the image is missing"
-        return Fault(task.where, why, str(error))
+        if task.image.is_file():
+            return Fault(task.where, "the image cannot be read", str(error))
+        return Fault(task.where, "the image is missing", str(task.image))
     except InputError as error:
         return Fault(task.where, "the table is of another size", str(error))
 
