@@ -58,6 +58,7 @@ class CorrectKeypoints:
     only labelled joints count.
 
     Attributes:
+        name: of the metric, `PCK` or `PCKh`.
         persons: how many were measured.
         left_out: how many had no length to measure by, or one below `LEAST`.
     """
@@ -69,7 +70,7 @@ class CorrectKeypoints:
             name: of the metric, `PCK` or `PCKh`.
             joints: their names.
         """
-        self._name, self._joints = name, tuple(joints)
+        self.name, self._joints = name, tuple(joints)
         self._labelled = np.zeros(len(self._joints), np.int64)
         self._correct = np.zeros((len(THRESHOLDS), len(self._joints)), np.int64)
         self.persons = self.left_out = 0
@@ -115,7 +116,7 @@ class CorrectKeypoints:
             joint that was ever labelled.
         """
         row = int(np.abs(THRESHOLDS - threshold).argmin())
-        name, mean = f"{self._name}@{threshold:g}", float(self.mean_curve()[row])
+        name, mean = f"{self.name}@{threshold:g}", float(self.mean_curve()[row])
         joints = {f"{name}/{joint}": float(curve[row]) for joint, curve in self.curves().items()}
         return {name: None if np.isnan(mean) else mean, **joints}
 

@@ -1,0 +1,180 @@
+"""Finding the joints of people in photographs with an exported pose model."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import numpy as np
+
+from odflow.errors import ImageError
+from odflow.formats.images import read_image
+from odflow.formats.keypoints import joint_columns
+from odflow.heads.pose.cutting import cut, widened
+from odflow.heads.pose.exported import shared_network
+from odflow.heads.pose.people import People
+from odflow.heads.pose.settings import Crop
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+_CHUNK = 16
+"""Images that a worker looks at in one go."""
+
+_BATCH = 16
+"""Persons that the network looks at in one go; fixed, as the last bits of a result depend on it."""
+
+_NOBODY: NDArray[np.float32] = np.empty((0, 0, 3), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found in one image.
+
+    Attributes:
+        height, width: its size in pixels; 0 where it could not be read.
+        joints: (P, K, 3) float32 x y score, pixels.
+        error: why it could not be read, without the path; empty where it could.
+    """
+
+    height: int
+    width: int
+    joints: NDArray[np.float32]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one worker does at a time.
+
+    Attributes:
+        run: the same for all chunks of a run.
+        model: as `load_network` takes it.
+        crop: the network's input.
+        people: of a few images.
+    """
+
+    run: str
+    model: Path
+    crop: Crop
+    people: Sequence[People]
+
+
+def find_joints(
+    model: Path,
+    crop: Crop,
+    people: Iterable[People],
+    spread: Callable[[Callable[[Chunk], list[Found]], Iterable[Chunk]], Iterable[list[Found]]],
+) -> Iterator[tuple[People, Found]]:
+    """Find the joints of the people of many images, several images at once.
+
+    Args:
+        model: as `load_network` takes it. Each worker process loads it once.
+        crop: the network's input.
+        people: taken as the work goes on.
+        spread: calls a function on every value, by workers, and gives the results in order.
+
+    Returns:
+        Each image's people with what was found, in the order of `people`.
+
+    Raises:
+        InputError: the model cannot be loaded, or is none of poses.
+        StageError: the model failed.
+    """
+    under_way: deque[Sequence[People]] = deque()  # so that nobody has to send them back
+
+    def chunks() -> Iterator[Chunk]:
+        run, waiting = uuid4().hex, iter(people)
+        while chunk := list(islice(waiting, _CHUNK)):
+            under_way.append(chunk)
+            yield Chunk(run, model, crop, chunk)
+
+    for found in spread(look_at, chunks()):
+        yield from zip(under_way.popleft(), found, strict=True)
+
+
+def table_of(found: Iterable[tuple[People, Found]], joints: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Put what was found into a table of keypoints.
+
+    Args:
+        found: as `find_joints` gives it.
+        joints: their names.
+
+    Returns:
+        One row a person, in the order of `found`: coordinates to a hundredth of a pixel, v
+        2 throughout, `NAME_score` and, the mean of these, `score`; and a line for each
+        image that cannot be read.
+    """
+    import pandas as pd
+
+    names: list[tuple[str, int, int, int]] = []
+    values: list[NDArray[np.float32]] = [np.empty((0, len(joints), 3), np.float32)]
+    unreadable = []
+    for people, one in found:
+        if one.error:
+            unreadable.append(f"{people.image.name}: {one.error}")
+            continue
+        names += [(people.image.name, number, one.width, one.height) for number in people.numbers]
+        values.append(one.joints)
+    table = pd.DataFrame(names, columns=["filename", "person", "width", "height"])
+    xys = np.concatenate(values).astype(np.float64)
+    scores = np.round(xys[..., 2], 4)
+    table["score"] = np.round(scores.mean(axis=1), 4)
+    parts = [table]
+    for place, joint in enumerate(joints):
+        cells = np.column_stack([np.round(xys[:, place, :2], 2), np.full(len(table), 2), scores[:, place]])
+        parts.append(pd.DataFrame(cells, columns=[*joint_columns(joint), f"{joint}_score"]))
+    return pd.concat(parts, axis=1), unreadable
+
+
+def look_at(chunk: Chunk) -> list[Found]:
+    """Find the joints in a few images, as one of `find_joints`'s workers."""
+    network, crop = shared_network(chunk.model, chunk.run), chunk.crop
+    views = [_view(people, crop) for people in chunk.people]
+    crops = [one for view in views for one in view.crops]
+    batches = (np.stack(crops[start : start + _BATCH]) for start in range(0, len(crops), _BATCH))
+    joints = np.concatenate([network.find(batch) for batch in batches]) if crops else _NOBODY
+    ends = np.cumsum([len(view.crops) for view in views])
+    return [view.found(part) for view, part in zip(views, np.split(joints, ends[:-1]), strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """An image as the network sees it.
+
+    Attributes:
+        height, width, error: as in `Found`.
+        boxes: (P, 4) xmin ymin xmax ymax, pixels, of the crops.
+        crops: (crop's height, crop's width, 3) uint8 each.
+    """
+
+    height: int
+    width: int
+    boxes: NDArray[np.float64]
+    crops: Sequence[NDArray[np.uint8]] = ()
+    error: str = ""
+
+    def found(self, joints: NDArray[np.float32]) -> Found:
+        """From (P, K, 3) y x score, shares of the crops, to pixels of the image."""
+        y, x, score = np.moveaxis(joints, -1, 0)
+        xmin, ymin, xmax, ymax = self.boxes.T[:, :, None]
+        in_image = np.stack([xmin + x * (xmax - xmin), ymin + y * (ymax - ymin), score], axis=-1)
+        return Found(self.height, self.width, in_image.astype(np.float32), self.error)
+
+
+def _view(people: People, crop: Crop) -> _View:
+    try:
+        image = read_image(people.image.path)
+    except ImageError as error:
+        return _View(0, 0, np.empty((0, 4)), error=str(error).removeprefix(f"{people.image.path}: "))
+    height, width = image.shape[:2]
+    whole = np.array([[0.0, 0.0, width, height]])
+    boxes = whole if people.boxes is None else people.boxes
+    boxes = np.repeat(whole, len(boxes), axis=0) if crop.whole else widened(boxes, crop.width / crop.height)
+    return _View(height, width, boxes, [cut(image, box, crop.height, crop.width) for box in boxes])

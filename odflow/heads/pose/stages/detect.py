@@ -1,0 +1,139 @@
+"""The stage `pose.detect`: find the joints of people with an exported model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field, model_validator
+
+from odflow.errors import ConfigError, InputError, TableError, nearest
+from odflow.graph.job import Job
+from odflow.graph.stage import InputFile, InputFolder, InputPath, OutputFile, OutputFolder, Stage, output
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from odflow.heads.pose.people import People
+    from odflow.heads.pose.settings import PoseModel
+    from odflow.heads.pose.skeleton import Skeleton
+
+_NAMED_AT_MOST = 20
+
+
+class Detect(Stage):
+    """Find the joints of people, and draw their skeletons."""
+
+    packages: ClassVar[tuple[str, ...]] = ("tensorflow",)
+
+    model: InputPath = Field(
+        description="exported folder of pose.export, or in it the frozen graph (.pb) or SavedModel folder"
+    )
+    images: InputFolder = Field(description="folder of images; without a table each is of one person")
+    detections: InputFile | None = Field(
+        None, description="table of boxes, CSV or Parquet, as detect writes it: look for a person in each"
+    )
+    person_class: str = Field("person", description="class of the detections that are people")
+    min_score: float = Field(0.5, ge=0, le=1, description="lowest score of these detections, 0 to 1")
+    persons: InputFile | None = Field(
+        None, description="table of keypoints: look for each person of it, cut out as training does"
+    )
+    split: str | None = Field(None, description="only people of this split of that table, train or test")
+    margin: float | None = Field(
+        None,
+        ge=0,
+        description="room around a person's box as a share of the body height; the model's own if left out",
+    )
+    count: int = Field(12, ge=0, description="pictures to draw, chosen evenly over the sorted file names")
+    min_joint_score: float = Field(0.1, ge=0, le=1, description="lowest score of a joint to draw, 0 to 1")
+
+    keypoints: OutputFile = output(
+        "keypoints.csv", "one row a person; coordinates and a score for each joint"
+    )
+    pictures: OutputFolder = output("pictures", "images with the skeletons drawn on (JPEG)")
+
+    @model_validator(mode="after")
+    def _one_table(self) -> Detect:
+        if self.detections is not None and self.persons is not None:
+            raise ValueError("give either detections or persons, a table that says where people are")
+        return self
+
+    def run(self, job: Job) -> None:
+        """Find, write the table, draw; unreadable images are counted and named."""
+        from odflow.formats.keypoints import write_keypoints
+        from odflow.heads.pose.detection import find_joints, table_of
+        from odflow.heads.pose.exported import exported_model
+
+        model = exported_model(self.model)
+        people = self._people(job, model)
+        looks = find_joints(self.model, model.crop, people, job.map)
+        looked = job.progress(looks, total=len(people), unit="image")
+        table, unreadable = table_of(looked, model.skeleton.joints)
+        self._report(job, table, len(people), unreadable)
+        write_keypoints(table, self.keypoints)
+        self._draw(table, model.skeleton)
+
+    def _people(self, job: Job, model: PoseModel) -> Sequence[People]:
+        from odflow.formats.images import find_images
+        from odflow.formats.keypoints import read_keypoints
+        from odflow.heads.pose.people import People, annotated_people, detected_people, of_split
+
+        margin = model.crop.margin if self.margin is None else self.margin
+        if self.detections is not None:
+            if model.crop.whole:
+                raise ConfigError(f"{self.model}: was trained on whole images; leave out detections.")
+            return detected_people(self._boxes(self.detections), self.images, margin)
+        if self.persons is None:
+            return [People(image) for image in find_images(self.images)]
+        joints = model.skeleton.joints
+        table = of_split(read_keypoints(self.persons, joints), self.split, self.persons)
+        people, nowhere = annotated_people(table, self.images, joints, margin)
+        _warn(job, "left out", nowhere)
+        if nowhere:
+            job.say(f"{len(nowhere)} of {len(table)} people left out, who have no place in their image")
+        return people
+
+    def _boxes(self, path: Path) -> pd.DataFrame:
+        """The people among the detections."""
+        from odflow.formats.detections import read_detections
+
+        table = read_detections(path)
+        classes = sorted(set(table["class"]))
+        if classes and self.person_class not in classes:
+            raise TableError(
+                f'{path}: has no class "{self.person_class}".{nearest(self.person_class, classes)}'
+            )
+        return table[(table["class"] == self.person_class) & (table["score"] >= self.min_score)]
+
+    def _report(self, job: Job, table: pd.DataFrame, images: int, unreadable: Sequence[str]) -> None:
+        _warn(job, "unreadable", unreadable)
+        if unreadable and len(unreadable) == images:
+            raise InputError(
+                f"{self.images}: none of its {images} images can be read. First: {unreadable[0]}"
+            )
+        broken = f", {len(unreadable)} unreadable" if unreadable else ""
+        job.say(f"{len(table)} people in {images - len(unreadable)} images{broken}")
+
+    def _draw(self, table: pd.DataFrame, skeleton: Skeleton) -> None:
+        import numpy as np
+
+        from odflow.formats.contact_sheet import evenly
+        from odflow.formats.images import read_image
+        from odflow.heads.pose.drawing import draw_skeletons
+
+        self.pictures.mkdir()
+        columns = [f"{joint}_{part}" for joint in skeleton.joints for part in ("x", "y", "score")]
+        shape = (-1, len(skeleton.joints), 3)
+        for number, name in enumerate(evenly(table["filename"], self.count)):
+            rows = table.loc[table["filename"] == name, columns].to_numpy(np.float64)
+            picture = read_image(self.images / name)
+            drawn = draw_skeletons(picture, rows.reshape(shape), skeleton, least=self.min_joint_score)
+            drawn.save(self.pictures / f"{number:03}_{Path(name).stem}.jpg", "JPEG", quality=90)
+
+
+def _warn(job: Job, of_what: str, lines: Sequence[str]) -> None:
+    for line in lines[:_NAMED_AT_MOST]:
+        job.log.warning("%s: %s", of_what, line)
+    if len(lines) > _NAMED_AT_MOST:
+        job.log.warning("%s: and %d more", of_what, len(lines) - _NAMED_AT_MOST)
