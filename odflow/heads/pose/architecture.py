@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +43,12 @@ class PoseSettings(Settings):
 class Pose:
     """The architecture of `PoseModel`.
 
+    Attributes:
+        settings: of the model and its training.
+        model: the former.
+        parts: what the network's variables belong to.
+        inputs: from records to images and labels.
+
     Raises:
         ConfigError: there is no such network; see `check_shape`.
     """
@@ -53,6 +58,7 @@ class Pose:
         check_shape(settings.model)
         self.settings, self.model = settings, settings.model
         self.parts = _parts(self.model)
+        self.inputs = PoseInputs(self.model)
 
     @property
     def goal(self) -> Goal:
@@ -112,11 +118,6 @@ class Pose:
         inputs, placement = fit(images, self.model.crop)
         maps = network(inputs, training=False)[-1]
         return {KEYPOINTS: placement.to_image(find_joints(maps, self.model.heatmaps))}
-
-    @cached_property
-    def inputs(self) -> PoseInputs:
-        """From records to images and labels."""
-        return PoseInputs(self.model)
 
 
 def _parts(model: PoseModel) -> Parts:
