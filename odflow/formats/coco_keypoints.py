@@ -29,7 +29,7 @@ def read_coco_keypoints(path: Path) -> AnnotatedPeople:
     ):
         raise InputError(f"{path}: is no COCO file; wanted lists of images, annotations and categories.")
     category = _category(path, data["categories"])
-    images = {image["id"]: image for image in data["images"] if isinstance(image, dict) and "id" in image}
+    images = {image["id"]: image for image in data["images"] if _is_known(image)}
     joints = tuple(str(joint) for joint in category["keypoints"])
 
     def image(one: dict[str, Any]) -> str | None:
@@ -41,8 +41,12 @@ def read_coco_keypoints(path: Path) -> AnnotatedPeople:
     return gather_people(path, PoseFormat("annotations", joints, image, person), data["annotations"])
 
 
+def _is_known(item: Any) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("id"), (int, str))
+
+
 def _category(path: Path, categories: list[Any]) -> dict[str, Any]:
-    known = [one for one in categories if isinstance(one, dict) and one.get("keypoints") and "id" in one]
+    known = [one for one in categories if _is_known(one) and isinstance(one.get("keypoints"), list)]
     chosen = known if len(known) == 1 else [one for one in known if one.get("name") == "person"]
     if len(chosen) != 1:
         raise InputError(
@@ -60,6 +64,8 @@ def _person(
     keypoints = np.asarray(one["keypoints"], np.float64)
     if keypoints.shape != (3 * count,):
         raise InputError(f"it has {keypoints.size} numbers in keypoints; wanted {3 * count}")
+    if not ((keypoints[2::3] == 0) | (keypoints[2::3] == 1) | (keypoints[2::3] == 2)).all():
+        raise InputError("a joint has another visibility than 0, 1 or 2")
     xmin, ymin, width, height = (float(side) for side in one["bbox"])
     facts: dict[str, object] = {
         "width": image.get("width", np.nan),

@@ -39,6 +39,7 @@ OPTIONAL = (
 """Columns that a table may have before its joints, in this order; a cell may be empty."""
 
 _TEXT = ("filename", "split")
+_FAR = 1_000_000  # beyond it nothing is an image's, and float32 loses single pixels soon after
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +231,8 @@ def _wrong_joints(frame: pd.DataFrame, joints: Sequence[str]) -> Iterator[tuple[
         x, y, v = (frame[column] for column in joint_columns(joint))
         yield ~v.isin([0, 1, 2]), f"{joint}_v is not 0, 1 or 2"
         yield (v > 0) & (x.isna() | y.isna()), f"{joint} is labelled and has no coordinates (NaN)"
+        far = (x.abs() > _FAR) | (y.abs() > _FAR)
+        yield far, f"{joint} lies more than {_FAR} pixels away"
 
 
 def _tell(fault: Fault, reject: Callable[[Fault], None] | None) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -69,7 +70,7 @@ class AnnotatedPeople:
 
     def where(self, place: object, name: object) -> str:
         """Name an entry in messages."""
-        return f"{self.path}: {self.entries}[{place}] ({name})"
+        return f"{self.path}: {self.entries}[{place}] ({name!s:.100})"
 
 
 def gather_people(path: Path, form: PoseFormat[Entry], entries: Iterable[Entry]) -> AnnotatedPeople:
@@ -77,59 +78,67 @@ def gather_people(path: Path, form: PoseFormat[Entry], entries: Iterable[Entry])
 
     Those that are read are numbered within their image, from 0.
     """
-    import pandas as pd
-
-    people = AnnotatedPeople(path, form.entries, form.joints, pd.DataFrame())
-    columns = [column for joint in form.joints for column in joint_columns(joint)]
+    people = AnnotatedPeople(path, form.entries, form.joints, _table(form.joints, {}, []))
     numbers: Counter[str] = Counter()
-    rows: dict[int, dict[str, object]] = {}
+    facts: dict[int, dict[str, object]] = {}
+    joints = []
     for place, entry in enumerate(entries):
         name: str | None = "no image"
         try:
-            name = _inside(form.image(entry))
+            name = form.image(entry)
             if name is None:
                 continue
-            facts, joints = form.person(entry)
-            xyv, nan = _finite(joints, form.joints)
+            if not isinstance(name, str) or leaves_folder(name):
+                raise InputError("its image is no name inside the images folder")
+            known, xyv = form.person(entry)
+            if xyv.shape != (len(form.joints), 3):
+                raise InputError(f"its joints have the shape {xyv.shape}; wanted {len(form.joints)} joints")
         except _UNFIT as error:
-            people.left_out.append(Fault(people.where(place, name), _reason(error)))
+            people.left_out.append(Fault(people.where(place, name), *_reason(error)))
             continue
-        if nan:
-            people.mended.append(Fault(people.where(place, name), f"{', '.join(nan)} at NaN"))
-        rows[place] = {"filename": name, "person": numbers[name], "width": np.nan, "height": np.nan}
-        rows[place] |= {fact: _known(value) for fact, value in facts.items()}
-        rows[place] |= dict(zip(columns, xyv.ravel().tolist(), strict=True))
+        facts[place] = {"filename": name, "person": numbers[name], "width": np.nan, "height": np.nan}
+        facts[place] |= {fact: _known(value) for fact, value in known.items()}
+        joints.append(xyv)
         numbers[name] += 1
-    found = pd.DataFrame(
-        list(rows.values()), index=list(rows), columns=None if rows else [*REQUIRED, *columns]
-    )
-    return replace(people, table=found)
+    return _mended(replace(people, table=_table(form.joints, facts, joints)))
 
 
-def _inside(name: object) -> str | None:
-    if name is not None and (not isinstance(name, str) or leaves_folder(name)):
-        raise InputError(f"its image is called {name!r:.80}; wanted a name inside the images folder")
-    return name
+def _table(
+    joints: Sequence[str], facts: dict[int, dict[str, object]], places: Sequence[NDArray[np.float64]]
+) -> pd.DataFrame:
+    import pandas as pd
+
+    columns = [column for joint in joints for column in joint_columns(joint)]
+    before = pd.DataFrame(list(facts.values()), list(facts), None if facts else REQUIRED)
+    after = pd.DataFrame(np.reshape(places, (len(facts), len(columns))), list(facts), columns)
+    return pd.concat([before, after], axis="columns")
 
 
-def _finite(xyv: NDArray[np.float64], joints: Sequence[str]) -> tuple[NDArray[np.float64], list[str]]:
-    """The joints, those at NaN not labelled, and which labelled ones were."""
-    if xyv.shape != (len(joints), 3):
-        raise InputError(f"its joints are of the shape {xyv.shape}, wanted {len(joints)} joints")
-    lost = np.asarray(~np.isfinite(xyv[:, :2]).all(axis=1))
-    nan = [joint for joint, bad in zip(joints, lost & (xyv[:, 2] > 0), strict=True) if bad]
-    return np.where(lost[:, None], [np.nan, np.nan, 0], xyv), nan
+def _mended(people: AnnotatedPeople) -> AnnotatedPeople:
+    """Nobody has a labelled joint at NaN; whoever had one is told."""
+    lost: dict[object, list[str]] = {}
+    for joint in people.joints:
+        x, y, v = joint_columns(joint)
+        bad = ~np.isfinite(people.table[x] + people.table[y])
+        for place in people.table.index[bad & (people.table[v] > 0)]:
+            lost.setdefault(place, []).append(joint)
+        people.table.loc[bad, [x, y, v]] = np.nan, np.nan, 0
+    for place, joints in sorted(lost.items()):
+        where = people.where(place, people.table.at[place, "filename"])
+        people.mended.append(Fault(where, f"{', '.join(joints)} at NaN"))
+    return people
 
 
 def _known(value: object) -> object:
     """A fact; one that is infinite is not known."""
-    return np.nan if isinstance(value, float) and not np.isfinite(value) else value
+    return np.nan if isinstance(value, float) and not isfinite(value) else value
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> tuple[str, str]:
+    """Why an entry was not read, and what is peculiar to it."""
     if isinstance(error, KeyError):
-        return f"it lacks {error}"
-    return str(error) if isinstance(error, InputError) else f"it is of another form ({error})"
+        return f"it lacks {error}", ""
+    return (str(error), "") if isinstance(error, InputError) else ("it has another form", str(error))
 
 
 def read_json(path: Path) -> Any:

@@ -147,7 +147,7 @@ class TestFlic:
         people = read_flic(tmp_path / "examples.mat")
         assert [fault.where.rpartition(": ")[2] for fault in people.left_out] == [
             "examples[0] (a.jpg)",
-            "examples[1] (no image)",
+            "examples[1] (../b.jpg)",
             "examples[2] (c.jpg)",
         ]
         assert people.table["split"].to_list() == ["test", ""]
@@ -261,6 +261,8 @@ class TestCoco:
             first | {"keypoints": first["keypoints"][:48]},
             first | {"image_id": 5},
             first | {"bbox": [1, 2]},
+            first | {"keypoints": [1, 2, 3] * 17},
+            first | {"image_id": [9]},
             "text",
             {},
         ]

@@ -90,6 +90,7 @@ WRONG = {
     "b.jpg,0,1,1,inf,2,2,3,4,1": "nose_x is no number",
     "b.jpg,0,1,1,nan,2,2,3,4,1": "nose is labelled and has no coordinates (NaN)",
     "b.jpg,0,1,1,1,2,2,3,,1": "left_wrist is labelled and has no coordinates (NaN)",
+    "b.jpg,0,1,1,1,2,2,3,-2e6,1": "left_wrist lies more than 1000000 pixels away",
     "b.jpg,0,1,1,1,2,3,3,4,1": "nose_v is not 0, 1 or 2",
     "b.jpg,0,1,1,1,2,,3,4,1": "nose_v is not 0, 1 or 2",
     "a.jpg,0,1,1,1,2,2,3,4,1": "the same person as in a row before",
