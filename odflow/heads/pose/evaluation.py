@@ -73,6 +73,7 @@ class PoseEvaluator:
     def _persons(self, files: list[str]) -> tf.data.Dataset:
         """Batches of crops with their labels, in the order of the records, the last one perhaps smaller."""
 
+        @tf.autograph.experimental.do_not_convert  # which would take longer than the tracing
         def example(serialized: tf.Tensor) -> tuple[tf.Tensor, Tensors]:
             inputs, labels = self._kind.inputs(serialized, tf.zeros([2], tf.int64), training=False)
             return inputs, labels
