@@ -1,5 +1,7 @@
 import hashlib
 import logging
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -18,6 +20,13 @@ from odflow.heads.pose.stages.records import Records
 JOINTS = read_skeleton("lsp").joints
 HEADER = ",".join(["filename,person,width,height,split", *(f"{j}_x,{j}_y,{j}_v" for j in JOINTS)])
 PERSON = ",".join(f"{4 * k - 2},{2 * k},{k % 3}" for k in range(14))
+
+NO_TENSORFLOW = """
+import sys
+sys.modules["tensorflow"] = None  # importing it fails
+from odflow.cli import main
+sys.exit(main())
+"""
 
 
 @pytest.fixture
@@ -186,3 +195,11 @@ def test_every_person_of_lsp_becomes_an_example(shared, tmp_path):
     found = examples(tmp_path / "out")
     assert [person.filename for person, *_ in found] == [f"im{n:05}.jpg" for n in range(321, 401)]
     assert all(person.scale > 0.1 for person, *_ in found)
+
+
+def test_no_tensorflow_is_needed(given, write, tmp_path):
+    write(f"a.jpg,0,60,40,,{PERSON}")
+    command = [sys.executable, "-c", NO_TENSORFLOW, "pose.records", "--skeleton", "lsp"]
+    command += ["--keypoints", given["keypoints"], "--images", given["images"], "--out", tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "pose.records: 1 people, 1 file(s)\n"), done.stderr
