@@ -121,19 +121,19 @@ def look(encoded: tf.Tensor, size: tf.Tensor, to_image: tf.Tensor, crop: Crop, *
     sides = tf.constant([crop.width, crop.height], tf.float32)
     corners = tf.constant([[0, 0], [1, 0], [0, 1], [1, 1]], tf.float32) * sides
     window = _window(_moved(corners, to_image), size)
-    # A black frame, so that the picture ends alike in both ways of sampling.
-    pixels = tf.pad(_decode(encoded, window), [[1, 1], [1, 1], [0, 0]])[tf.newaxis]
-    # Sampling counts from the middle of the frame's first pixel.
-    origin = tf.cast(window[:2], tf.float32) - 0.5
-    from_frame = to_image - tf.stack([tf.zeros(2), tf.zeros(2), origin], 1)
-    sampled = (_turned if turned else _upright)(pixels, from_frame, crop)
+    pixels = _decode(encoded, window)[tf.newaxis]
+    # Sampling counts from the middle of the first pixel.
+    origin = tf.cast(window[:2], tf.float32) + 0.5
+    to_window = to_image - tf.stack([tf.zeros(2), tf.zeros(2), origin], 1)
+    sampled = (_turned if turned else _upright)(pixels, to_window, crop)
     return tf.ensure_shape(tf.cast(sampled[0] + 0.5, tf.uint8), [crop.height, crop.width, 3])
 
 
 def _upright(pixels: tf.Tensor, affine: tf.Tensor, crop: Crop) -> tf.Tensor:
     """(1, height, width, 3) float32 of a view that is not turned; twice as fast as `_turned`."""
     corners = tf.constant([[0.5, 0.5], [crop.width - 0.5, crop.height - 0.5]])
-    shares = _moved(corners, affine)[:, ::-1] / tf.cast(tf.shape(pixels)[1:3] - 1, tf.float32)
+    last = tf.maximum(tf.cast(tf.shape(pixels)[1:3] - 1, tf.float32), 1.0)
+    shares = _moved(corners, affine)[:, ::-1] / last
     return tf.image.crop_and_resize(pixels, tf.reshape(shares, [1, 4]), [0], [crop.height, crop.width])
 
 
@@ -156,11 +156,12 @@ def _moved(places_xy: tf.Tensor, affine: tf.Tensor) -> tf.Tensor:
 
 
 def _window(corners_xy: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """The pixels between corners: (4,) int32, x y width height, at least one pixel of the image."""
+    """The pixels between corners: (4,) int32, x y width height, of the image, and never none."""
     # Cut off as floats: a view far outside has corners beyond what int32 holds.
     most = tf.cast(size, tf.float32)
-    low = tf.clip_by_value(tf.floor(tf.reduce_min(corners_xy, 0)) - _FRAME, 0.0, most - 1.0)
-    high = tf.clip_by_value(tf.math.ceil(tf.reduce_max(corners_xy, 0)) + _FRAME, low + 1.0, most)
+    least = tf.minimum(most, 2.0)  # in a single pixel, `_upright` could not tell in from out
+    low = tf.clip_by_value(tf.floor(tf.reduce_min(corners_xy, 0)) - _FRAME, 0.0, most - least)
+    high = tf.clip_by_value(tf.math.ceil(tf.reduce_max(corners_xy, 0)) + _FRAME, low + least, most)
     return tf.cast(tf.concat([low, high - low], 0), tf.int32)
 
 
