@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from odflow.errors import InputError, nearest
 from odflow.graph.job import Job
-from odflow.graph.stage import InputFile, InputFolder, OutputFile, Stage, output
+from odflow.graph.stage import InputFile, InputFolder, InputPath, OutputFile, Stage, output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 class Import(Stage):
     """Turn annotations of another form into odflow's table of boxes."""
 
-    format: Literal["voc", "yolo"] = Field(
-        description="form of the annotations: voc (one XML file an image) or yolo (one text file an image)"
+    format: Literal["voc", "yolo", "labels_json"] = Field(
+        description="form of the annotations: voc (one XML file an image), yolo (one text file an image) "
+        "or labels_json (one file, as scripts in Blender write it: y from the bottom)"
     )
-    annotations: InputFolder = Field(description="folder of the annotation files, named like the images")
+    annotations: InputPath = Field(
+        description="folder of the annotation files, named like the images; labels_json: the file"
+    )
     images: InputFolder = Field(description="folder of the images, with the folders in it")
     image_list: InputFile | None = Field(
         None, description="names of images, one a line, with or without extension: only these are imported"
@@ -47,10 +50,16 @@ class Import(Stage):
         from odflow.formats.image_list import write_image_list
         from odflow.formats.images import find_images
 
+        if self.annotations.is_dir() == (self.format == "labels_json"):
+            wanted = "file" if self.format == "labels_json" else "folder"
+            raise InputError(f"{job.name}: {self.annotations} is no {wanted}, as {self.format} needs it.")
         found = find_images(self.images)
         chosen = found if self.image_list is None else self._chosen(self.image_list, found)
-        images = self._annotated(job, chosen)
-        boxes = self._read(images)
+        if self.format == "labels_json":
+            boxes, images = self._read_labels_json(job, found, chosen)
+        else:
+            images = self._annotated(job, chosen)
+            boxes = self._read(images)
         write_detections(boxes, self.table)
         write_image_list(self.listed, (image.name for image in images))
         job.say(f"{len(images)} images, {len(boxes)} boxes of {boxes['class'].nunique()} classes")
@@ -77,14 +86,29 @@ class Import(Stage):
         if self.format == "yolo":
             return images
         bare = {image.name for image in images if voc_file(self.annotations, image.name) is None}
+        return self._without(job, bare, images, "XML file")
+
+    def _without(self, job: Job, bare: set[str], images: list[ImageFile], what: str) -> list[ImageFile]:
+        """The images but those that are not annotated, which a list may not name."""
         if bare and (self.image_list or len(bare) == len(images)):
             raise InputError(
-                f"{job.name}: {self.annotations} has no XML file for {min(bare)} ({len(bare)} of "
+                f"{job.name}: {self.annotations} has no {what} for {min(bare)} ({len(bare)} of "
                 f"{len(images)} images lack theirs). Wanted: one named like the image."
             )
         if bare:
-            job.say(f"{len(bare)} images without an XML file left out")
+            job.say(f"{len(bare)} images without an {what} left out")
         return [image for image in images if image.name not in bare]
+
+    def _read_labels_json(
+        self, job: Job, found: list[ImageFile], chosen: list[ImageFile]
+    ) -> tuple[pd.DataFrame, list[ImageFile]]:
+        """An image that shows nothing has an entry too: one without is not annotated."""
+        from odflow.formats.labels_json import read_labels_json
+
+        labelled = read_labels_json(self.annotations, found)
+        bare = {image.name for image in chosen} - {image.name for image in labelled.images}
+        images = self._without(job, bare, chosen, "entry")
+        return labelled.boxes[labelled.boxes["filename"].isin(image.name for image in images)], images
 
     def _read(self, images: list[ImageFile]) -> pd.DataFrame:
         from odflow.formats.voc import read_voc

@@ -1,3 +1,5 @@
+import json
+
 import pydantic
 import pytest
 from PIL import Image
@@ -85,6 +87,36 @@ def test_a_folder_of_other_annotations_is_refused(voc, tmp_path):
 def test_yolo_needs_names(yolo):
     with pytest.raises(pydantic.ValidationError, match="yolo needs names"):
         Import(**yolo | {"names": None})
+
+
+@pytest.fixture
+def renders(tmp_path, images):
+    box = {"x1": 0.1, "y1": 0.2, "x2": 0.3, "y2": 0.9}
+    entries = [{"image": "images/a.jpg", "meshes": {"Cube": box}}, {"image": "images/c.png", "meshes": {}}]
+    (tmp_path / "labels.json").write_text(json.dumps(entries))
+    return {"format": "labels_json", "annotations": tmp_path / "labels.json", "images": images}
+
+
+def test_labels_json_turns_y_over_and_lists_the_images_with_an_entry(renders, tmp_path):
+    table, listed, said = imported(tmp_path / "out", **renders)
+    assert table[["xmin", "ymin", "xmax", "ymax"]].to_numpy().tolist() == [[2, 1, 6, 8]]
+    assert listed == ["a.jpg", "c.png"]
+    assert said == ["1 images without an entry left out", "2 images, 1 boxes of 1 classes"]
+
+
+def test_a_list_takes_some_of_the_entries_of_labels_json(renders, tmp_path):
+    (tmp_path / "list.txt").write_text("c")
+    table, listed, _ = imported(tmp_path / "out", **renders, image_list=tmp_path / "list.txt")
+    assert (len(table), listed) == (0, ["c.png"])
+    (tmp_path / "list.txt").write_text("b")
+    with pytest.raises(InputError, match=r"labels\.json has no entry for b\.jpg"):
+        imported(tmp_path / "out", **renders, image_list=tmp_path / "list.txt")
+
+
+def test_labels_json_is_a_file_and_the_others_are_folders(renders, voc, tmp_path):
+    for fields in (renders | {"annotations": tmp_path}, voc | {"annotations": renders["annotations"]}):
+        with pytest.raises(InputError, match=r"is no (file|folder), as (labels_json|voc) needs it"):
+            imported(tmp_path / "out", **fields)
 
 
 def test_the_blood_cells_test_side_is_the_published_one(shared, tmp_path):

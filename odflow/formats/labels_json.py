@@ -1,0 +1,176 @@
+"""labels.json: what a script inside Blender writes beside its renders.
+
+A list with an entry an image: `{"image": "0.png", "meshes": {"Cube": {"x1", "y1", "x2", "y2"}}}`.
+Coordinates are shares of the image, 0 to 1, and **y counts from the bottom**, as in Blender's
+camera space; here they are turned over. A mesh is called after its class; Blender tells meshes of
+one name apart by a number, so `Cube.001` is one more object of the class Cube.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from odflow.errors import InputError, TableError, nearest
+from odflow.formats.detections import COLUMNS
+from odflow.formats.image_list import leaves_folder
+from odflow.formats.images import ImageFile, image_size
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORM = 'a list of {"image": name, "meshes": {name: {"x1", "y1", "x2", "y2"}}}'
+_NUMBER = re.compile(r"\.\d{3,}$")  # Blender's, on the second mesh of a name
+_SIDES = ("x1", "y1", "x2", "y2")
+_DECIMALS = 4  # of a pixel: far below what matters, and short in a table
+_SLACK = 1e-6  # what sums of rounded shares may be outside the image
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRenders:
+    """What a labels.json says.
+
+    Attributes:
+        boxes: `COLUMNS`, score 1, pixels.
+        images: those that the file has an entry for, whether they show something or not.
+    """
+
+    boxes: pd.DataFrame
+    images: list[ImageFile]
+
+
+def read_labels_json(path: Path, images: Iterable[ImageFile]) -> LabelledRenders:
+    """Read the boxes of renders.
+
+    Args:
+        path: the file.
+        images: all that there are. An entry is for the one that it names relative to the
+            file's folder, or by the name that tables hold.
+
+    Returns:
+        The boxes in the order of the images, and the images that have an entry.
+
+    Raises:
+        InputError: the file cannot be read or is not such JSON.
+        TableError: an image that is not among `images` or comes twice, a mesh that comes twice
+            in an image, a coordinate that is none or outside 0 to 1, a box that ends before it
+            starts. The message names entry, image and mesh.
+    """
+    import pandas as pd
+
+    path, images = Path(path), list(images)
+    meshes = _entries(path, images)
+    rows: list[list[object]] = []
+    labelled = [image for image in images if image.name in meshes]
+    for image in labelled:
+        rows.extend(_rows(image, meshes[image.name]))
+    return LabelledRenders(pd.DataFrame(rows, columns=COLUMNS), labelled)
+
+
+def write_labels_json(boxes: pd.DataFrame, path: Path, images: Iterable[str], folder: str = "") -> None:
+    """Write boxes as labels.json; `read_labels_json` gives them back.
+
+    Objects of one class in an image are called `Cube`, `Cube.001`, `Cube.002`, in the order of
+    their rows. Scores and other columns are not kept.
+
+    Args:
+        boxes: with `COLUMNS`.
+        path: the file.
+        images: the names of all images, in the order of the file: one without a box has no meshes.
+        folder: of the images, relative to the file's.
+
+    Raises:
+        TableError: a box of an image that is not among them, or a class whose name ends like
+            `.001`, which would be read as another class.
+    """
+    entries: dict[str, dict[str, dict[str, float]]] = {name: {} for name in images}
+    counts: Counter[tuple[str, str]] = Counter()
+    for row in boxes[COLUMNS].itertuples(index=False, name=None):
+        name, width, height, label, _, xmin, ymin, xmax, ymax = row
+        if name not in entries:
+            raise TableError(f"{path}: a box is of {name}, which is not among the {len(entries)} images.")
+        if _NUMBER.search(label):
+            raise TableError(f'{path}: class "{label}" ends like the number of a mesh. Rename the class.')
+        number = counts[name, label]
+        counts[name, label] += 1
+        entries[name][f"{label}.{number:03}" if number else label] = {
+            "x1": xmin / width,
+            "y1": 1 - ymax / height,
+            "x2": xmax / width,
+            "y2": 1 - ymin / height,
+        }
+    prefix = f"{folder.rstrip('/')}/" if folder else ""
+    listed = [{"image": prefix + name, "meshes": meshes} for name, meshes in entries.items()]
+    Path(path).write_text(json.dumps(listed, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _entries(path: Path, images: list[ImageFile]) -> dict[str, dict[str, list[float]]]:
+    """Image name to mesh name to x1 y1 x2 y2."""
+    by_path = {image.path.absolute(): image.name for image in images}
+    known = {image.name for image in images}
+    found: dict[str, dict[str, list[float]]] = {}
+    for number, entry in enumerate(_list(path), 1):
+        place = f"{path}: entry {number}"
+        if not isinstance(entry, dict) or not isinstance(entry.get("image"), str):
+            raise TableError(f"{place}: names no image. Wanted {_FORM}.")
+        said, meshes = entry["image"], entry.get("meshes")
+        if leaves_folder(said):
+            raise TableError(f"{place}: {said} leads out of the folder. Name an image inside it.")
+        name = by_path.get((path.parent / said).absolute(), said if said in known else None)
+        if name is None:
+            raise TableError(f"{place}: there is no image {said}.{nearest(said, known)}")
+        if name in found:
+            raise TableError(f"{place}: {said} has an entry before. Wanted one an image.")
+        if not isinstance(meshes, dict):
+            raise TableError(f"{place} ({said}): has no meshes. Wanted {_FORM}.")
+        found[name] = {mesh: _box(f"{place} ({said}): {mesh}", box) for mesh, box in meshes.items()}
+    return found
+
+
+def _list(path: Path) -> list[Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_each_once)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Give a labels.json.") from None
+    except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, a name twice
+        raise InputError(f"{path}: is not JSON in UTF-8 ({error}). Wanted {_FORM}.") from None
+    if not isinstance(content, list):
+        raise InputError(f"{path}: holds no list of images. Wanted {_FORM}.")
+    return content
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON would let the last of two meshes of one name win."""
+    if len(pairs) != len(dict(pairs)):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f'"{twice}" comes twice in one place')
+    return dict(pairs)
+
+
+def _box(place: str, box: Any) -> list[float]:
+    sides = [box.get(side) for side in _SIDES] if isinstance(box, dict) else []
+    if not sides or not all(type(side) in (int, float) for side in sides):
+        raise TableError(f"{place}: has no box. Wanted x1, y1, x2 and y2, each a number from 0 to 1.")
+    for name, side in zip(_SIDES, sides, strict=True):
+        if not -_SLACK <= side <= 1 + _SLACK:
+            wanted = "wanted a share of the image, 0 to 1"
+            raise TableError(f"{place}: {name} is {side:g}; {wanted}.")
+    x1, y1, x2, y2 = sides
+    if x2 < x1 or y2 < y1:
+        found = f"x1 {x1:g}, x2 {x2:g}, y1 {y1:g}, y2 {y2:g}"
+        raise TableError(f"{place}: the box has a negative size ({found}; y counts from the bottom).")
+    return [min(max(float(side), 0.0), 1.0) for side in sides]
+
+
+def _rows(image: ImageFile, meshes: dict[str, list[float]]) -> Iterator[list[object]]:
+    size = image_size(image.path)
+    for mesh, (x1, y1, x2, y2) in meshes.items():
+        shares = (x1, 1 - y2, x2, 1 - y1)
+        sides = (size.width, size.height, size.width, size.height)
+        box = [round(share * side, _DECIMALS) for share, side in zip(shares, sides, strict=True)]
+        yield [image.name, size.width, size.height, _NUMBER.sub("", mesh), 1.0, *box]
