@@ -5,13 +5,11 @@ from __future__ import annotations
 import tensorflow as tf
 
 from odflow.heads.pose.crops import Draws, look, random_draws, view
+from odflow.heads.pose.person import SCALE
 from odflow.heads.pose.settings import PoseModel
 from odflow.heads.pose.targets import Targets
 
 Labels = dict[str, tf.Tensor]
-
-BODY = 200.0
-"""Pixels of body height that a scale of 1 stands for, as MPII has it."""
 
 
 class PoseInputs:
@@ -52,7 +50,7 @@ class PoseInputs:
         size = tf.stack([parsed["image/width"], parsed["image/height"]])
         joints = self._joints(parsed, tf.cast(size, tf.float32))
         draws = random_draws(crop, draw) if training else Draws(crop.margin)
-        body_height = parsed["image/object/scale"] * BODY
+        body_height = parsed["image/object/scale"] * SCALE
         seen = view(crop, draws, joints, body_height, tf.cast(size, tf.float32))
         to_image = seen.to_image(crop)
         turned = training and crop.rotation != 0

@@ -83,6 +83,22 @@ def in_image(labels):
     return np.column_stack([labels["joints"][:, :2], np.ones(4)]) @ labels["to_image"].T
 
 
+def test_what_pose_records_writes_is_read():
+    from odflow.formats.encoding import EncodedImage
+    from odflow.heads.pose.person import Person, encode
+
+    data = jpeg(noise(200, 150))
+    box, middle = np.array([50.0, 30, 130, 120]), np.array([90.0, 75])
+    person = Person("a.jpg", 0, 200, 150, JOINTS, box, middle, 0.6, 0.0)
+    written = b"".join(encode(person, EncodedImage(data, "jpeg", 200, 150), SKELETON.joints))
+    seen, labels = made(written)
+    wanted_seen, wanted_labels = made(example(data, (200, 150)))
+    np.testing.assert_array_equal(seen, wanted_seen)
+    for name, wanted in wanted_labels.items():
+        np.testing.assert_array_equal(labels[name], wanted)
+    np.testing.assert_allclose(in_image(labels), JOINTS[:, :2], atol=1e-3)
+
+
 def test_shapes_and_types():
     image, labels = made(example(jpeg(noise(200, 150)), (200, 150)))
     assert (image.shape, image.dtype) == ((256, 256, 3), np.uint8)
