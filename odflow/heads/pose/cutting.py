@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 
 def widened(boxes_xyxy: NDArray[Any], aspect: float) -> NDArray[np.float64]:
@@ -30,7 +29,7 @@ def widened(boxes_xyxy: NDArray[Any], aspect: float) -> NDArray[np.float64]:
 
 
 def cut(image: NDArray[np.uint8], box_xyxy: NDArray[Any], height: int, width: int) -> NDArray[np.uint8]:
-    """Cut a box out of an image and bring it to a size; what lies outside the image is black.
+    """Cut a box out of an image and bring it to a size, as `crops.look` does.
 
     Args:
         image: (H, W, 3) uint8.
@@ -39,11 +38,26 @@ def cut(image: NDArray[np.uint8], box_xyxy: NDArray[Any], height: int, width: in
         width: of the result in pixels.
 
     Returns:
-        (height, width, 3) uint8, bilinear.
+        (height, width, 3) uint8, bilinear; black where the middle of a pixel lies outside
+        those of the image's outermost pixels.
     """
-    xmin, ymin, xmax, ymax = (float(value) for value in box_xyxy)
-    to_image = ((xmax - xmin) / width, 0.0, xmin, 0.0, (ymax - ymin) / height, ymin)
-    crop = Image.fromarray(image).transform(
-        (width, height), Image.Transform.AFFINE, to_image, Image.Resampling.BILINEAR
-    )
-    return np.asarray(crop)
+    xmin, ymin, xmax, ymax = box_xyxy
+    y, next_y, share_y, inside_y = _samples(ymin, ymax, height, image.shape[0])
+    x, next_x, share_x, inside_x = _samples(xmin, xmax, width, image.shape[1])
+    rows = _between(image[y], image[next_y], share_y[:, None, None])
+    crop = _between(rows[:, x], rows[:, next_x], share_x[:, None])
+    crop *= (inside_y[:, None] & inside_x)[..., None]
+    return (crop + 0.5).astype(np.uint8)
+
+
+def _samples(start: float, end: float, count: int, size: int) -> tuple[NDArray[Any], ...]:
+    """Along one axis: (count,) pixels before and after each sample, its share of the way, whether inside."""
+    places = start + (np.arange(count) + 0.5) * (end - start) / count - 0.5
+    before = np.clip(np.floor(places), 0, size - 1).astype(np.intp)
+    share = (places - before).astype(np.float32)
+    return before, np.minimum(before + 1, size - 1), share, (places >= 0) & (places <= size - 1)
+
+
+def _between(first: NDArray[Any], second: NDArray[Any], share: NDArray[np.float32]) -> NDArray[np.float32]:
+    start = first.astype(np.float32)
+    return start + (second - start) * share
