@@ -1,0 +1,85 @@
+"""Masks of YOLO's segmentation form: a text file an image, one polygon a line, class first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from odflow.errors import ImageError, InputError
+from odflow.formats.mask_classes import BACKGROUND, MaskClasses
+from odflow.formats.masks import UNCOVERED, EncodedMask, MaskSet, encode_mask, find_mask_files
+from odflow.formats.regions import paint, polygons_rle
+
+if TYPE_CHECKING:
+    from odflow.formats.regions import Rle
+
+_SLACK = 0.01
+"""Share of the image by which a point may lie outside, as rounding makes it."""
+
+
+def yolo_masks(folder: Path, classes: MaskClasses) -> MaskSet:
+    """Take a folder of text files: `a/b.txt` for the image `a/b.jpg`; an empty one shows nothing.
+
+    Raises:
+        InputError: no text file.
+    """
+    files = find_mask_files(folder, ".txt")
+    masks = {key: YoloMask(path, classes.path, frozenset(classes.names)) for key, path in files.items()}
+    return MaskSet({UNCOVERED: BACKGROUND, **classes.names}, masks)
+
+
+@dataclass(frozen=True, slots=True)
+class YoloMask:
+    """A text file of polygons, the file that names the classes, and their numbers."""
+
+    path: Path
+    named_by: Path
+    known: frozenset[int]
+
+    @property
+    def place(self) -> str:
+        """Its path."""
+        return str(self.path)
+
+    def read(self, size: tuple[int, int], numbers: Mapping[int, int]) -> EncodedMask:
+        """Draw it, see `Mask`."""
+        width, height = size
+        objects = ((numbers[number], rle) for number, rle in self._objects(width, height))
+        return encode_mask(paint(objects, numbers[UNCOVERED], height=height, width=width))
+
+    def _objects(self, width: int, height: int) -> Iterator[tuple[int, Rle]]:
+        try:
+            lines = self.path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ImageError(f"{self.path}: cannot be read ({error}).") from None
+        for row, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            place = f"{self.path}:{row}"
+            number, shares = _numbers(place, line)
+            if number not in self.known:
+                raise InputError(
+                    f"{place}: has the class {number:g}, which {self.named_by} lacks. Name it there."
+                )
+            points = [
+                share * side for share, side in zip(shares, [width, height] * len(shares), strict=False)
+            ]
+            yield int(number), polygons_rle([points], height, width)
+
+
+def _numbers(place: str, line: str) -> tuple[float, list[float]]:
+    words = line.split()
+    try:
+        number, *shares = map(float, words)
+    except ValueError:
+        number, shares = math.nan, []
+    if len(shares) < 6 or len(shares) % 2 or not math.isfinite(number):
+        wanted = "wanted a class and x y of at least 3 points, as shares of the image"
+        raise InputError(f"{place}: found {len(words)} values ({line.strip()[:40]}); {wanted}.")
+    for share in shares:
+        if not -_SLACK <= share <= 1 + _SLACK:  # NaN too
+            raise InputError(f"{place}: has the coordinate {share:g}; wanted shares of the image, 0 to 1.")
+    return number, shares

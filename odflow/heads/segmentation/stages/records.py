@@ -1,0 +1,257 @@
+"""The stage `segmentation.records`: images and masks as TFRecords for training, without TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from odflow.errors import ImageError, InputError
+from odflow.graph.job import Job
+from odflow.graph.stage import InputFile, InputFolder, InputPath, OutputFile, OutputFolder, Stage, output
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from odflow.formats.images import ImageFile
+    from odflow.formats.masks import Mask, MaskSet
+    from odflow.heads.segmentation.audit import MaskAudit
+
+    Pair = tuple[ImageFile, Mask]
+
+_MOST_NAMED = 10
+
+
+class Records(Stage):
+    """Write images and their masks as TFRecords for training and validation."""
+
+    images: InputFolder = Field(description="folder of the images, with the folders in it")
+    format: Literal["index", "color", "yolo", "coco"] = Field(
+        description="form of the masks: index (PNG whose pixels are class numbers), color (PNG whose colours "
+        "are classes), yolo (text files of polygons) or coco (a JSON file of polygons and run lengths)"
+    )
+    masks: InputPath = Field(
+        description="folder of the masks, named like the images but for their extension; coco: the JSON file"
+    )
+    names: InputFile | None = Field(
+        None,
+        description="YAML or JSON file with the class names under names: or classes:, and for color the "
+        'colours under colors:, as in "(128, 0, 0)": flower; needed but for coco',
+    )
+    classes: dict[str, str] = Field(
+        default_factory=dict, description="what a class becomes, by name; ignore: neither trained nor counted"
+    )
+    others: str | None = Field(
+        None, description="what every class becomes that is not in classes; such a class stays if left out"
+    )
+    image_list: InputFile | None = Field(
+        None, description="names of images, one a line: exactly these; all that have a mask if left out"
+    )
+    valid_fraction: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="share of images (0 to 1) for validation, chosen by a hash of their names",
+    )
+    train_count: int | None = Field(
+        None,
+        ge=0,
+        description="first so many images, sorted by name, to train, the others to validation; "
+        "takes the place of valid_fraction",
+    )
+    valid_images: InputFile | None = Field(
+        None,
+        description="names of the validation images, one a line; takes the place of valid_fraction",
+    )
+    name: str = Field("data.record", pattern=r"^[\w][\w. -]*$", description="file name of the records")
+    shards: int = Field(
+        1, ge=1, le=99999, description="files a side; above 1 they end in -00000-of-00010 and so on"
+    )
+
+    train_records: OutputFolder = output("train", "folder of the TFRecord files for training")
+    valid_records: OutputFolder = output("valid", "folder of the TFRecord files for validation")
+    class_names: OutputFile = output("classes.json", "the class of each number that the masks hold")
+    audit: OutputFile = output(
+        "audit.json", "pixels and images of each class, and the share of ignored pixels"
+    )
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> Records:
+        if self.format != "coco" and self.names is None:
+            raise ValueError(f"{self.format} needs names: the file that names the classes")
+        if self.train_count is not None and self.valid_images is not None:
+            raise ValueError("train_count and valid_images both say how to split; leave one out")
+        return self
+
+    def run(self, job: Job) -> None:
+        """Write both sides; nothing is left of them when a mask is wrong."""
+        import json
+
+        from odflow.formats.mask_classes import number_classes, write_mask_classes
+        from odflow.formats.masks import first_lines
+
+        found = self._masks()
+        classes = number_classes(found.classes, self.classes, self.others)
+        pairs = self._pairs(job, found)
+        train, valid = self._split([image.name for image, _ in pairs])
+        folders = {"train": (self.train_records, train), "valid": (self.valid_records, valid)}
+        by_name = {image.name: (image, mask) for image, mask in pairs}
+        made = {
+            side: self._write(job, folder, [by_name[name] for name in names], classes.numbers)
+            for side, (folder, names) in folders.items()
+        }
+        wrong = [str(error) for side in made.values() for error in side.wrong]
+        if wrong:
+            raise InputError(first_lines(wrong))
+        audits = {side: _audit(job, side, done, classes.names) for side, done in made.items()}
+        if not made["train"].pixels:
+            raise InputError(f"{job.name}: no image is left to train ({len(pairs)} have masks). {_HOW_SPLIT}")
+        if not made["valid"].pixels:
+            job.log.warning("the valid side is empty")
+        write_mask_classes(self.class_names, classes.names)
+        text = json.dumps({side: audit.to_json() for side, audit in audits.items()}, indent=1)
+        self.audit.write_text(text + "\n", encoding="utf-8")
+
+    def _masks(self) -> MaskSet:
+        from odflow.formats.coco_masks import coco_masks
+        from odflow.formats.mask_classes import read_mask_classes
+        from odflow.formats.png_masks import color_masks, index_masks
+        from odflow.formats.yolo_masks import yolo_masks
+
+        if self.names is None or self.format == "coco":
+            return coco_masks(self.masks)
+        if not self.masks.is_dir():
+            raise InputError(f"{self.masks}: is a file; wanted the folder of the masks. Or set format: coco.")
+        read = {"index": index_masks, "color": color_masks, "yolo": yolo_masks}[self.format]
+        return read(self.masks, read_mask_classes(self.names))
+
+    def _pairs(self, job: Job, found: MaskSet) -> list[Pair]:
+        """The images to write, sorted by name, and their masks."""
+        from odflow.formats.masks import pair_masks
+
+        images = self._images()
+        pairing = pair_masks(images, found.masks)
+        if pairing.bare and (self.image_list or not pairing.pairs):
+            raise InputError(
+                f"{job.name}: {self.masks} has no mask for {pairing.bare[0]} ({len(pairing.bare)} of "
+                f"{len(images)} images lack theirs). Wanted: one named like the image but for its extension, "
+                f"as {next(iter(found.masks.values())).place} is."
+            )
+        if pairing.bare:
+            job.say(f"{len(pairing.bare)} images without a mask left out: {_named(pairing.bare)}")
+        if pairing.left and not self.image_list:
+            job.say(f"{len(pairing.left)} masks without an image left out: {_named(pairing.left)}")
+        return pairing.pairs
+
+    def _images(self) -> list[ImageFile]:
+        from odflow.formats.images import find_images
+
+        if self.image_list is None:
+            return find_images(self.images)
+        return find_images(self.image_list, self.images)
+
+    def _split(self, names: list[str]) -> tuple[list[str], list[str]]:
+        from odflow.formats.image_list import read_image_list
+        from odflow.ops.split import split_by_count, split_by_hash
+
+        if self.valid_images is not None:
+            held = set(read_image_list(self.valid_images, self.images))
+            return [name for name in names if name not in held], [name for name in names if name in held]
+        if self.train_count is not None:
+            return split_by_count(names, self.train_count)
+        return split_by_hash(names, self.valid_fraction)
+
+    def _write(self, job: Job, folder: Path, pairs: Sequence[Pair], numbers: Mapping[int, int]) -> Written:
+        """Write one side: each shard from every n-th image."""
+        from odflow.formats.tfrecord import shard_name, write_records
+
+        shards = [pairs[n :: self.shards] for n in range(self.shards)]
+        tasks = (PairTask(*pair, numbers) for shard in shards for pair in shard)
+        made = iter(job.progress(job.map(make_example, tasks), total=len(pairs), unit="image"))
+        written = Written()
+        folder.mkdir(exist_ok=True)
+        for n, shard in enumerate(shards):
+            examples = written.usable(islice(made, len(shard)))
+            write_records(folder / shard_name(self.name, n, self.shards), examples)
+        return written
+
+
+@dataclass(frozen=True, slots=True)
+class PairTask:
+    """What one worker needs to make one example."""
+
+    image: ImageFile
+    mask: Mask
+    numbers: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An example in pieces, and the pixels (256,) int64 of each class number in its mask."""
+
+    pieces: list[bytes]
+    pixels: NDArray[np.int64]
+
+
+def make_example(task: PairTask) -> Made | InputError:
+    """Make the example of one image; what is wrong with it or its mask is given back."""
+    from odflow.formats.encoding import read_encoded
+    from odflow.heads.segmentation.example import encode
+
+    try:
+        image = read_encoded(task.image.path)
+        mask = task.mask.read((image.width, image.height), task.numbers)
+    except InputError as error:
+        return error
+    return Made(encode(task.image.name, image, mask), mask.pixels)
+
+
+@dataclass
+class Written:
+    """What became of the images of one side.
+
+    Attributes:
+        pixels: of each mask that was written, (256,) int64.
+        damaged: images or masks that cannot be read.
+        wrong: masks that do not fit.
+    """
+
+    pixels: list[NDArray[np.int64]] = field(default_factory=list)
+    damaged: list[InputError] = field(default_factory=list)
+    wrong: list[InputError] = field(default_factory=list)
+
+    def usable(self, made: Iterable[Made | InputError]) -> Iterator[list[bytes]]:
+        """Let the examples through, and keep what else there is."""
+        for result in made:
+            if isinstance(result, Made):
+                self.pixels.append(result.pixels)
+                yield result.pieces
+            else:
+                (self.damaged if isinstance(result, ImageError) else self.wrong).append(result)
+
+
+_HOW_SPLIT = "Lower valid_fraction, raise train_count, or name fewer valid_images."
+
+
+def _audit(job: Job, side: str, written: Written, names: Mapping[int, str]) -> MaskAudit:
+    from odflow.heads.segmentation.audit import MaskAudit
+
+    for error in written.damaged:
+        job.log.warning("skipped: %s", error)
+    if written.damaged:
+        job.say(f"{side}: {len(written.damaged)} images skipped, which or whose masks cannot be read")
+    audit = MaskAudit(names)
+    for pixels in written.pixels:
+        audit.add(pixels)
+    for line in audit.lines():
+        job.say(f"{side}: {line}")
+    return audit
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST_NAMED]) + (" ..." if len(names) > _MOST_NAMED else "")
