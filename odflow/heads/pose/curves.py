@@ -29,7 +29,7 @@ def plot_curves(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7 * len(correct), 5), dpi=100, layout="constrained")
+    figure = Figure(figsize=(8 * len(correct), 5), dpi=100, layout="constrained")
     panels = figure.subplots(1, len(correct), squeeze=False)[0]
     for place, (axes, one) in enumerate(zip(panels, correct, strict=True)):
         _panel(axes, one, baseline[place].mean_curve() if place < len(baseline) else None)
@@ -46,4 +46,4 @@ def _panel(axes: Axes, correct: CorrectKeypoints, baseline: NDArray[np.float64] 
     axes.set(xlim=(0, 0.5), ylim=(0, 1), title=f"{correct.name} of {correct.persons} people")
     axes.set(xlabel=f"threshold, {_TITLES[correct.name]}", ylabel="share of labelled joints found")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7, loc="upper left")
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1))

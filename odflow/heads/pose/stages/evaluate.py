@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Evaluate(Stage):
     """Measure a pose model, or what it found, against true keypoints."""
 
-    packages: ClassVar[tuple[str, ...]] = ("tensorflow",)
+    packages: ClassVar[tuple[str, ...]] = ("tensorflow", "matplotlib")
 
     keypoints: InputFile = Field(description="true keypoints, CSV or Parquet")
     split: str | None = Field(None, description="only people of this split of that table, train or test")

@@ -56,7 +56,7 @@ def test_a_model_that_finds_them_all_but_one_joint(dots, images, tmp_path):
         "PCK@0.2 per joint: left_hip 1.000, right_hip 1.000, head 0.667",
     ]
     with Image.open(tmp_path / "out" / "pck.png") as plot:
-        assert plot.size == (700, 500)
+        assert plot.size == (800, 500)
 
 
 def test_the_mean_pose_stands_beside(dots, images, tmp_path):
@@ -115,7 +115,7 @@ def test_the_same_bytes(dots, skeleton, tmp_path):
     for name in ("metrics.json", "pck.png"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     with Image.open(tmp_path / "one" / "pck.png") as plot:
-        assert plot.size == (1400, 500)
+        assert plot.size == (1600, 500)
 
 
 def test_what_cannot_be_measured(dots, skeleton, images, tmp_path):
