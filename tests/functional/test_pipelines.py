@@ -10,6 +10,7 @@ from odflow.odapi.pipeline_config import read_pipeline_config
 from odflow.training.translation import translate
 
 MODEL = "../shared/models/ssd_mobilenet_v1_coco"
+LSP = "../shared/data/lsp"
 SETTINGS = {
     "quickstart": {},
     "bccd": {},
@@ -19,7 +20,17 @@ SETTINGS = {
         "label_map": f"{MODEL}/mscoco_label_map.pbtxt",
         "images": "../shared/data/coco128/images/train2017",
     },
+    "pose_lsp": {},
+    "pose_mpii": {
+        "train_annotations": f"{LSP}/joints.mat",
+        "valid_annotations": f"{LSP}/joints.mat",
+        "images": f"{LSP}/images",
+    },
+    "pose_flic": {"annotations": "../shared/data/flic/examples.mat", "images": f"{LSP}/images"},
 }
+"""Params of each; planning looks only whether the paths are there."""
+
+CONFIGS = [name for name in SETTINGS if not name.startswith("pose_")]
 
 
 def odflow(project, *words):
@@ -40,7 +51,7 @@ def test_no_pipeline_is_forgotten(project):
     assert {path.stem for path in (project / "pipelines").glob("*.yaml")} == set(SETTINGS)
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", CONFIGS)
 def test_a_config_that_ships_is_honoured_but_for_what_evaluates(project, name):
     config = read_pipeline_config(project / f"pipelines/{name}.config")
     _, coverage = translate(config, name)
