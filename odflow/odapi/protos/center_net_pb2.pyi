@@ -15,12 +15,37 @@ class LossNormalize(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NORMALIZE_AUTO: _ClassVar[LossNormalize]
     NORMALIZE_GROUNDTRUTH_COUNT: _ClassVar[LossNormalize]
     NORMALIZE_BALANCED: _ClassVar[LossNormalize]
+
+class AugmentedSelfSupervisionLoss(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LOSS_UNSET: _ClassVar[AugmentedSelfSupervisionLoss]
+    LOSS_DICE: _ClassVar[AugmentedSelfSupervisionLoss]
+    LOSS_MSE: _ClassVar[AugmentedSelfSupervisionLoss]
+    LOSS_KL_DIV: _ClassVar[AugmentedSelfSupervisionLoss]
+
+class FeatureConsistencyType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CONSISTENCY_DEFAULT_LAB: _ClassVar[FeatureConsistencyType]
+    CONSISTENCY_FEATURE_MAP: _ClassVar[FeatureConsistencyType]
+
+class FeatureConsistencyComparison(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    COMPARISON_DEFAULT_GAUSSIAN: _ClassVar[FeatureConsistencyComparison]
+    COMPARISON_NORMALIZED_DOTPROD: _ClassVar[FeatureConsistencyComparison]
 NORMALIZE_AUTO: LossNormalize
 NORMALIZE_GROUNDTRUTH_COUNT: LossNormalize
 NORMALIZE_BALANCED: LossNormalize
+LOSS_UNSET: AugmentedSelfSupervisionLoss
+LOSS_DICE: AugmentedSelfSupervisionLoss
+LOSS_MSE: AugmentedSelfSupervisionLoss
+LOSS_KL_DIV: AugmentedSelfSupervisionLoss
+CONSISTENCY_DEFAULT_LAB: FeatureConsistencyType
+CONSISTENCY_FEATURE_MAP: FeatureConsistencyType
+COMPARISON_DEFAULT_GAUSSIAN: FeatureConsistencyComparison
+COMPARISON_NORMALIZED_DOTPROD: FeatureConsistencyComparison
 
 class CenterNet(_message.Message):
-    __slots__ = ("num_classes", "feature_extractor", "image_resizer", "use_depthwise", "compute_heatmap_sparse", "object_detection_task", "object_center_params", "keypoint_label_map_path", "keypoint_estimation_task", "mask_estimation_task", "densepose_estimation_task", "track_estimation_task", "temporal_offset_task", "deepmac_mask_estimation", "post_processing")
+    __slots__ = ("num_classes", "feature_extractor", "image_resizer", "use_depthwise", "compute_heatmap_sparse", "object_detection_task", "object_center_params", "keypoint_label_map_path", "keypoint_estimation_task", "mask_estimation_task", "densepose_estimation_task", "track_estimation_task", "temporal_offset_task", "deepmac_mask_estimation", "post_processing", "output_prediction_dict")
     class PredictionHeadParams(_message.Message):
         __slots__ = ("num_filters", "kernel_sizes")
         NUM_FILTERS_FIELD_NUMBER: _ClassVar[int]
@@ -195,7 +220,7 @@ class CenterNet(_message.Message):
         localization_loss: _losses_pb2.LocalizationLoss
         def __init__(self, task_loss_weight: _Optional[float] = ..., localization_loss: _Optional[_Union[_losses_pb2.LocalizationLoss, _Mapping]] = ...) -> None: ...
     class DeepMACMaskEstimation(_message.Message):
-        __slots__ = ("classification_loss", "task_loss_weight", "dim", "pixel_embedding_dim", "allowed_masked_classes_ids", "mask_size", "mask_num_subsamples", "use_xy", "network_type", "use_instance_embedding", "num_init_channels", "predict_full_resolution_masks", "postprocess_crop_size", "max_roi_jitter_ratio", "jitter_mode", "box_consistency_loss_weight", "color_consistency_threshold", "color_consistency_dilation", "color_consistency_loss_weight", "box_consistency_loss_normalize", "box_consistency_tightness", "color_consistency_warmup_steps", "color_consistency_warmup_start")
+        __slots__ = ("classification_loss", "task_loss_weight", "dim", "pixel_embedding_dim", "allowed_masked_classes_ids", "mask_size", "mask_num_subsamples", "use_xy", "network_type", "use_instance_embedding", "num_init_channels", "predict_full_resolution_masks", "postprocess_crop_size", "max_roi_jitter_ratio", "jitter_mode", "box_consistency_loss_weight", "feature_consistency_threshold", "feature_consistency_dilation", "feature_consistency_loss_weight", "box_consistency_loss_normalize", "box_consistency_tightness", "feature_consistency_warmup_steps", "feature_consistency_warmup_start", "use_only_last_stage", "augmented_self_supervision_max_translation", "augmented_self_supervision_flip_probability", "augmented_self_supervision_loss_weight", "augmented_self_supervision_warmup_start", "augmented_self_supervision_warmup_steps", "augmented_self_supervision_loss", "augmented_self_supervision_scale_min", "augmented_self_supervision_scale_max", "pointly_supervised_keypoint_loss_weight", "ignore_per_class_box_overlap", "feature_consistency_type", "feature_consistency_comparison", "color_consistency_threshold", "color_consistency_dilation", "color_consistency_loss_weight", "color_consistency_warmup_steps", "color_consistency_warmup_start")
         CLASSIFICATION_LOSS_FIELD_NUMBER: _ClassVar[int]
         TASK_LOSS_WEIGHT_FIELD_NUMBER: _ClassVar[int]
         DIM_FIELD_NUMBER: _ClassVar[int]
@@ -212,11 +237,29 @@ class CenterNet(_message.Message):
         MAX_ROI_JITTER_RATIO_FIELD_NUMBER: _ClassVar[int]
         JITTER_MODE_FIELD_NUMBER: _ClassVar[int]
         BOX_CONSISTENCY_LOSS_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+        FEATURE_CONSISTENCY_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+        FEATURE_CONSISTENCY_DILATION_FIELD_NUMBER: _ClassVar[int]
+        FEATURE_CONSISTENCY_LOSS_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+        BOX_CONSISTENCY_LOSS_NORMALIZE_FIELD_NUMBER: _ClassVar[int]
+        BOX_CONSISTENCY_TIGHTNESS_FIELD_NUMBER: _ClassVar[int]
+        FEATURE_CONSISTENCY_WARMUP_STEPS_FIELD_NUMBER: _ClassVar[int]
+        FEATURE_CONSISTENCY_WARMUP_START_FIELD_NUMBER: _ClassVar[int]
+        USE_ONLY_LAST_STAGE_FIELD_NUMBER: _ClassVar[int]
+        AUGMENTED_SELF_SUPERVISION_MAX_TRANSLATION_FIELD_NUMBER: _ClassVar[int]
+        AUGMENTED_SELF_SUPERVISION_FLIP_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+        AUGMENTED_SELF_SUPERVISION_LOSS_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+        AUGMENTED_SELF_SUPERVISION_WARMUP_START_FIELD_NUMBER: _ClassVar[int]
+        AUGMENTED_SELF_SUPERVISION_WARMUP_STEPS_FIELD_NUMBER: _ClassVar[int]
+        AUGMENTED_SELF_SUPERVISION_LOSS_FIELD_NUMBER: _ClassVar[int]
+        AUGMENTED_SELF_SUPERVISION_SCALE_MIN_FIELD_NUMBER: _ClassVar[int]
+        AUGMENTED_SELF_SUPERVISION_SCALE_MAX_FIELD_NUMBER: _ClassVar[int]
+        POINTLY_SUPERVISED_KEYPOINT_LOSS_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+        IGNORE_PER_CLASS_BOX_OVERLAP_FIELD_NUMBER: _ClassVar[int]
+        FEATURE_CONSISTENCY_TYPE_FIELD_NUMBER: _ClassVar[int]
+        FEATURE_CONSISTENCY_COMPARISON_FIELD_NUMBER: _ClassVar[int]
         COLOR_CONSISTENCY_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
         COLOR_CONSISTENCY_DILATION_FIELD_NUMBER: _ClassVar[int]
         COLOR_CONSISTENCY_LOSS_WEIGHT_FIELD_NUMBER: _ClassVar[int]
-        BOX_CONSISTENCY_LOSS_NORMALIZE_FIELD_NUMBER: _ClassVar[int]
-        BOX_CONSISTENCY_TIGHTNESS_FIELD_NUMBER: _ClassVar[int]
         COLOR_CONSISTENCY_WARMUP_STEPS_FIELD_NUMBER: _ClassVar[int]
         COLOR_CONSISTENCY_WARMUP_START_FIELD_NUMBER: _ClassVar[int]
         classification_loss: _losses_pb2.ClassificationLoss
@@ -235,14 +278,32 @@ class CenterNet(_message.Message):
         max_roi_jitter_ratio: float
         jitter_mode: _preprocessor_pb2.RandomJitterBoxes.JitterMode
         box_consistency_loss_weight: float
+        feature_consistency_threshold: float
+        feature_consistency_dilation: int
+        feature_consistency_loss_weight: float
+        box_consistency_loss_normalize: LossNormalize
+        box_consistency_tightness: bool
+        feature_consistency_warmup_steps: int
+        feature_consistency_warmup_start: int
+        use_only_last_stage: bool
+        augmented_self_supervision_max_translation: float
+        augmented_self_supervision_flip_probability: float
+        augmented_self_supervision_loss_weight: float
+        augmented_self_supervision_warmup_start: int
+        augmented_self_supervision_warmup_steps: int
+        augmented_self_supervision_loss: AugmentedSelfSupervisionLoss
+        augmented_self_supervision_scale_min: float
+        augmented_self_supervision_scale_max: float
+        pointly_supervised_keypoint_loss_weight: float
+        ignore_per_class_box_overlap: bool
+        feature_consistency_type: FeatureConsistencyType
+        feature_consistency_comparison: FeatureConsistencyComparison
         color_consistency_threshold: float
         color_consistency_dilation: int
         color_consistency_loss_weight: float
-        box_consistency_loss_normalize: LossNormalize
-        box_consistency_tightness: bool
         color_consistency_warmup_steps: int
         color_consistency_warmup_start: int
-        def __init__(self, classification_loss: _Optional[_Union[_losses_pb2.ClassificationLoss, _Mapping]] = ..., task_loss_weight: _Optional[float] = ..., dim: _Optional[int] = ..., pixel_embedding_dim: _Optional[int] = ..., allowed_masked_classes_ids: _Optional[_Iterable[int]] = ..., mask_size: _Optional[int] = ..., mask_num_subsamples: _Optional[int] = ..., use_xy: bool = ..., network_type: _Optional[str] = ..., use_instance_embedding: bool = ..., num_init_channels: _Optional[int] = ..., predict_full_resolution_masks: bool = ..., postprocess_crop_size: _Optional[int] = ..., max_roi_jitter_ratio: _Optional[float] = ..., jitter_mode: _Optional[_Union[_preprocessor_pb2.RandomJitterBoxes.JitterMode, str]] = ..., box_consistency_loss_weight: _Optional[float] = ..., color_consistency_threshold: _Optional[float] = ..., color_consistency_dilation: _Optional[int] = ..., color_consistency_loss_weight: _Optional[float] = ..., box_consistency_loss_normalize: _Optional[_Union[LossNormalize, str]] = ..., box_consistency_tightness: bool = ..., color_consistency_warmup_steps: _Optional[int] = ..., color_consistency_warmup_start: _Optional[int] = ...) -> None: ...
+        def __init__(self, classification_loss: _Optional[_Union[_losses_pb2.ClassificationLoss, _Mapping]] = ..., task_loss_weight: _Optional[float] = ..., dim: _Optional[int] = ..., pixel_embedding_dim: _Optional[int] = ..., allowed_masked_classes_ids: _Optional[_Iterable[int]] = ..., mask_size: _Optional[int] = ..., mask_num_subsamples: _Optional[int] = ..., use_xy: bool = ..., network_type: _Optional[str] = ..., use_instance_embedding: bool = ..., num_init_channels: _Optional[int] = ..., predict_full_resolution_masks: bool = ..., postprocess_crop_size: _Optional[int] = ..., max_roi_jitter_ratio: _Optional[float] = ..., jitter_mode: _Optional[_Union[_preprocessor_pb2.RandomJitterBoxes.JitterMode, str]] = ..., box_consistency_loss_weight: _Optional[float] = ..., feature_consistency_threshold: _Optional[float] = ..., feature_consistency_dilation: _Optional[int] = ..., feature_consistency_loss_weight: _Optional[float] = ..., box_consistency_loss_normalize: _Optional[_Union[LossNormalize, str]] = ..., box_consistency_tightness: bool = ..., feature_consistency_warmup_steps: _Optional[int] = ..., feature_consistency_warmup_start: _Optional[int] = ..., use_only_last_stage: bool = ..., augmented_self_supervision_max_translation: _Optional[float] = ..., augmented_self_supervision_flip_probability: _Optional[float] = ..., augmented_self_supervision_loss_weight: _Optional[float] = ..., augmented_self_supervision_warmup_start: _Optional[int] = ..., augmented_self_supervision_warmup_steps: _Optional[int] = ..., augmented_self_supervision_loss: _Optional[_Union[AugmentedSelfSupervisionLoss, str]] = ..., augmented_self_supervision_scale_min: _Optional[float] = ..., augmented_self_supervision_scale_max: _Optional[float] = ..., pointly_supervised_keypoint_loss_weight: _Optional[float] = ..., ignore_per_class_box_overlap: bool = ..., feature_consistency_type: _Optional[_Union[FeatureConsistencyType, str]] = ..., feature_consistency_comparison: _Optional[_Union[FeatureConsistencyComparison, str]] = ..., color_consistency_threshold: _Optional[float] = ..., color_consistency_dilation: _Optional[int] = ..., color_consistency_loss_weight: _Optional[float] = ..., color_consistency_warmup_steps: _Optional[int] = ..., color_consistency_warmup_start: _Optional[int] = ...) -> None: ...
     NUM_CLASSES_FIELD_NUMBER: _ClassVar[int]
     FEATURE_EXTRACTOR_FIELD_NUMBER: _ClassVar[int]
     IMAGE_RESIZER_FIELD_NUMBER: _ClassVar[int]
@@ -258,6 +319,7 @@ class CenterNet(_message.Message):
     TEMPORAL_OFFSET_TASK_FIELD_NUMBER: _ClassVar[int]
     DEEPMAC_MASK_ESTIMATION_FIELD_NUMBER: _ClassVar[int]
     POST_PROCESSING_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_PREDICTION_DICT_FIELD_NUMBER: _ClassVar[int]
     num_classes: int
     feature_extractor: CenterNetFeatureExtractor
     image_resizer: _image_resizer_pb2.ImageResizer
@@ -273,7 +335,8 @@ class CenterNet(_message.Message):
     temporal_offset_task: CenterNet.TemporalOffsetEstimation
     deepmac_mask_estimation: CenterNet.DeepMACMaskEstimation
     post_processing: _post_processing_pb2.PostProcessing
-    def __init__(self, num_classes: _Optional[int] = ..., feature_extractor: _Optional[_Union[CenterNetFeatureExtractor, _Mapping]] = ..., image_resizer: _Optional[_Union[_image_resizer_pb2.ImageResizer, _Mapping]] = ..., use_depthwise: bool = ..., compute_heatmap_sparse: bool = ..., object_detection_task: _Optional[_Union[CenterNet.ObjectDetection, _Mapping]] = ..., object_center_params: _Optional[_Union[CenterNet.ObjectCenterParams, _Mapping]] = ..., keypoint_label_map_path: _Optional[str] = ..., keypoint_estimation_task: _Optional[_Iterable[_Union[CenterNet.KeypointEstimation, _Mapping]]] = ..., mask_estimation_task: _Optional[_Union[CenterNet.MaskEstimation, _Mapping]] = ..., densepose_estimation_task: _Optional[_Union[CenterNet.DensePoseEstimation, _Mapping]] = ..., track_estimation_task: _Optional[_Union[CenterNet.TrackEstimation, _Mapping]] = ..., temporal_offset_task: _Optional[_Union[CenterNet.TemporalOffsetEstimation, _Mapping]] = ..., deepmac_mask_estimation: _Optional[_Union[CenterNet.DeepMACMaskEstimation, _Mapping]] = ..., post_processing: _Optional[_Union[_post_processing_pb2.PostProcessing, _Mapping]] = ...) -> None: ...
+    output_prediction_dict: bool
+    def __init__(self, num_classes: _Optional[int] = ..., feature_extractor: _Optional[_Union[CenterNetFeatureExtractor, _Mapping]] = ..., image_resizer: _Optional[_Union[_image_resizer_pb2.ImageResizer, _Mapping]] = ..., use_depthwise: bool = ..., compute_heatmap_sparse: bool = ..., object_detection_task: _Optional[_Union[CenterNet.ObjectDetection, _Mapping]] = ..., object_center_params: _Optional[_Union[CenterNet.ObjectCenterParams, _Mapping]] = ..., keypoint_label_map_path: _Optional[str] = ..., keypoint_estimation_task: _Optional[_Iterable[_Union[CenterNet.KeypointEstimation, _Mapping]]] = ..., mask_estimation_task: _Optional[_Union[CenterNet.MaskEstimation, _Mapping]] = ..., densepose_estimation_task: _Optional[_Union[CenterNet.DensePoseEstimation, _Mapping]] = ..., track_estimation_task: _Optional[_Union[CenterNet.TrackEstimation, _Mapping]] = ..., temporal_offset_task: _Optional[_Union[CenterNet.TemporalOffsetEstimation, _Mapping]] = ..., deepmac_mask_estimation: _Optional[_Union[CenterNet.DeepMACMaskEstimation, _Mapping]] = ..., post_processing: _Optional[_Union[_post_processing_pb2.PostProcessing, _Mapping]] = ..., output_prediction_dict: bool = ...) -> None: ...
 
 class CenterNetFeatureExtractor(_message.Message):
     __slots__ = ("type", "channel_means", "channel_stds", "bgr_ordering", "use_depthwise", "depth_multiplier", "use_separable_conv", "upsampling_interpolation")

@@ -12,7 +12,9 @@ from google.protobuf import text_format
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from odflow.formats.label_map import read_label_map
+from odflow.odapi.protos.model_pb2 import DetectionModel
 from odflow.odapi.protos.pipeline_pb2 import TrainEvalPipelineConfig
+from odflow.odapi.protos.preprocessor_pb2 import RandomJitterBoxes
 from odflow.odapi.protos.string_int_label_map_pb2 import StringIntLabelMap
 
 FOLDER = Path("odflow/odapi/protos")
@@ -86,6 +88,11 @@ Optimizer.use_moving_average 4 True                   | KeepAspectRatioResizer.m
 TrainConfig.batch_size 1 32                           | TrainConfig.unpad_groundtruth_tensors 21 True
 InputReader.shuffle_buffer_size 11 2048               | EvalConfig.super_categories 34
 RandomCropImage.max_aspect_ratio 3 1.33               | FasterRcnn.first_stage_max_proposals 15 300
+TrainConfig.keep_checkpoint_every_n_hours 4 10000.0   | SsdFeatureExtractor.batch_norm_trainable 6 True
+ConvolutionalBoxPredictor.box_encodings_clip_range 12 | InputReader.use_keypoint_label_map 38 False
+EvalConfig.image_classes_field_map_empty_to_ones 36 1 | CenterNet.output_prediction_dict 25 False
+CenterNet.DeepMACMaskEstimation.use_only_last_stage 24 False
+CenterNet.DeepMACMaskEstimation.feature_consistency_threshold 17 0.4
 """
 """Field, number and default as the API publishes them."""
 
@@ -93,12 +100,34 @@ RandomCropImage.max_aspect_ratio 3 1.33               | FasterRcnn.first_stage_m
 @pytest.mark.parametrize("fact", [fact.strip() for fact in re.split(r"[|\n]", PUBLIC) if fact.strip()])
 def test_public_numbers_and_defaults(fact: str) -> None:
     name, number, *default = fact.split()
-    message, field_name = name.split(".")
+    message, _, field_name = name.rpartition(".")
     pool = TrainEvalPipelineConfig.DESCRIPTOR.file.pool
     field = pool.FindMessageTypeByName(f"odflow.protos.{message}").fields_by_name[field_name]
     assert field.number == int(number)
     if default:
         assert field.default_value == pytest.approx(ast.literal_eval(default[0]))
+
+
+def test_jitter_modes_have_the_numbers_of_the_api() -> None:
+    modes = RandomJitterBoxes.JitterMode
+    assert [modes.Name(number) for number in (2, 4, 7)] == [
+        "SHRINK",
+        "EXPAND_SYMMETRIC",
+        "SHRINK_SYMMETRIC_XY",
+    ]
+    assert 3 not in modes.values()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ssd { feature_extractor { batch_norm_trainable: true } }",
+        "center_net { deepmac_mask_estimation { color_consistency_threshold: 0.3 } }",
+        "center_net { deepmac_mask_estimation { feature_consistency_threshold: 0.3 } }",
+    ],
+)
+def test_names_of_every_age_are_read(text: str) -> None:
+    assert text_format.Parse(text, DetectionModel()).WhichOneof("model")
 
 
 def test_label_maps_agree_with_the_reader_of_label_maps(shared: Path) -> None:
