@@ -7,8 +7,9 @@ tells, for every field that the config sets, whether it was honoured.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from odflow.errors import ConfigError
@@ -128,6 +129,21 @@ class Section:
     def refuse_choice(self, name: str, found: str, known: Iterable[str]) -> ConfigError:
         """The error for one of several kinds that odflow cannot train; to be raised."""
         return self.refuse(name, f'"{found}"' if found else "not set", " or ".join(sorted(known)))
+
+    def refuse_type(self, found: str, known: Iterable[str], instead: Mapping[str, str]) -> ConfigError:
+        """The error for a `type` of feature extractor that odflow does not build; to be raised.
+
+        Args:
+            found: the type.
+            known: those that odflow builds; the message has the nearest three, or all if none is near.
+            instead: what comes nearest to types of the API, by their beginning; the first that fits counts.
+        """
+        for beginning, nearest in instead.items():
+            if found.startswith(beginning):
+                wanted = f"{nearest}, which comes nearest, and a checkpoint that fits it"
+                return self.refuse("type", f'"{found}", which odflow does not build', wanted)
+        near = get_close_matches(found, sorted(known), n=3) if found else []
+        return self.refuse_choice("type", found, near or known)
 
     def _path(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name

@@ -11,6 +11,7 @@ from odflow.training.config.augmentation import augmentations
 from odflow.training.config.optimization import optimizer
 from odflow.training.config.reader import read_reader
 from odflow.training.faster_rcnn.config import read_faster_rcnn
+from odflow.training.faster_rcnn.settings import FasterRcnnModel
 from odflow.training.settings import DetectionModel, DetectorSettings, Training
 from odflow.training.ssd.config import read_ssd
 
@@ -49,7 +50,14 @@ def translate(config: Any, source: str) -> tuple[DetectorSettings, Coverage]:
     model = _model(root.section("model"))
     _evaluation(root)
     reader = root.section("train_input_reader")
-    return DetectorSettings(model, _training(root.section("train_config"), reader)), coverage
+    training = _training(root.section("train_config"), reader)
+    if isinstance(model, FasterRcnnModel) and model.masks and not training.reader.masks:
+        raise reader.refuse(
+            "load_instance_masks",
+            "false",
+            "true, since number_of_stages: 3 learns masks; or number_of_stages: 2 for boxes alone",
+        )
+    return DetectorSettings(model, training), coverage
 
 
 def _model(section: Section) -> DetectionModel:

@@ -43,6 +43,8 @@ def read_center_net(net: Section) -> CenterNetModel:
         if field.name in LEFT_OUT:
             net.unsupported(field.name, LEFT_OUT[field.name])
     net.honour("compute_heatmap_sparse")  # the same targets by another way
+    if net["output_prediction_dict"]:
+        net.unsupported("output_prediction_dict", "detections are exported, not the heads' own maps")
     resizer = read_resizer(net.section("image_resizer"))
     return CenterNetModel(
         num_classes=net.positive("num_classes"),
@@ -87,6 +89,8 @@ def _centers(section: Section) -> Centers:
     for name in ("use_labeled_classes", "keypoint_weights_for_center"):
         if getattr(section.message, name):
             section.unsupported(name, "centres are those of boxes, and all classes count")
+        else:
+            section.honour(name)
     return Centers(
         weight=section["object_center_loss_weight"],
         focal=read_focal(section.section("classification_loss")),

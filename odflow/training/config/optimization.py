@@ -24,6 +24,7 @@ def optimizer(train: Section) -> Optimizer:
     if field not in kinds:
         raise section.refuse_choice("optimizer", field, kinds)
     chosen = section.section(field)
+    section.skip("moving_average_decay", "use_moving_average is false")
     return Optimizer(
         kind=kinds[field],
         learning_rate=_learning_rate(chosen.section("learning_rate")),

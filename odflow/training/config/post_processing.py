@@ -59,7 +59,7 @@ def _suppression(nms: Section) -> dict[str, Any]:
 
 def _implementations(nms: Section) -> None:
     """Fields that choose among implementations of one thing."""
-    nms.honour("use_hard_nms", "use_cpu_nms")
+    nms.honour("use_hard_nms", "use_cpu_nms", "use_partitioned_nms", "use_combined_nms")
     if nms.message.use_static_shapes and nms.message.soft_nms_sigma > 0.0:
         raise nms.refuse("use_static_shapes", "true", "false with soft_nms_sigma, as in the API")
     nms.honour("use_static_shapes")  # the same detections; what follows the last one is padding either way

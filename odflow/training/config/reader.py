@@ -60,6 +60,7 @@ def _tell_what_is_not_read(reader: Section) -> None:
         "load_dense_pose",
         "load_track_id",
         "load_keypoint_depth_features",
+        "use_keypoint_label_map",
         "expand_labels_hierarchy",
         "keypoint_type_weight",
         "sample_from_datasets_weights",

@@ -50,7 +50,10 @@ def read_faster_rcnn(section: Section) -> FasterRcnnModel:
     """
     if section.has("context_config"):
         raise section.refuse(
-            "context_config", "set", "no context_config: the same Faster R-CNN without context"
+            "context_config",
+            "set",
+            "no context_config, and readers without load_context_features and TF_SEQUENCE_EXAMPLE: "
+            "the same Faster R-CNN, which sees one image at a time",
         )
     section.honour(*SAME_NUMBERS)
     _go_on_without(section)
@@ -58,8 +61,8 @@ def read_faster_rcnn(section: Section) -> FasterRcnnModel:
     if stages not in (1, 2, 3):
         raise section.refuse("number_of_stages", stages, "1, 2 or 3")
     extractor = read_extractor(section.section("feature_extractor"))
-    crop = _crop(section)
     predictor = _predictor(section)
+    crop = _crop(section)
     first = _first_stage(section)
     return FasterRcnnModel(
         num_classes=section.positive("num_classes"),
@@ -161,7 +164,12 @@ def _predictor(section: Section) -> Section:
     predictor = section.section("second_stage_box_predictor")
     kind = predictor.choice("box_predictor_oneof")
     if kind == "rfcn_box_predictor":
-        raise predictor.refuse("rfcn_box_predictor", "set", "mask_rcnn_box_predictor, a Faster R-CNN")
+        raise predictor.refuse(
+            "rfcn_box_predictor",
+            "set",
+            "a Faster R-CNN: mask_rcnn_box_predictor { } here, and in model.faster_rcnn "
+            "initial_crop_size: 14, maxpool_kernel_size: 2 and maxpool_stride: 2",
+        )
     if kind not in ("", "mask_rcnn_box_predictor") or (not kind and section["number_of_stages"] > 1):
         raise predictor.refuse_choice("box_predictor_oneof", kind, ["mask_rcnn_box_predictor"])
     found = predictor.section("mask_rcnn_box_predictor")

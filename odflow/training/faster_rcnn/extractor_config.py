@@ -11,6 +11,16 @@ ONE_MAP = {f"faster_rcnn_resnet{depth}_keras": depth for depth in (50, 101, 152)
 WITH_PYRAMID = {f"faster_rcnn_resnet{depth}_fpn_keras": depth for depth in (50, 101, 152)}
 """The types of extractor, and the depth of the ResNet in each."""
 
+INSTEAD = {
+    "faster_rcnn_inception_resnet_v2_keras": "faster_rcnn_resnet101_keras",
+    "faster_rcnn_inception_resnet_v2": "faster_rcnn_resnet101",
+    "faster_rcnn_inception_v2": "faster_rcnn_resnet50",
+    "faster_rcnn_mobilenet_v1": "faster_rcnn_resnet50",
+    "faster_rcnn_nas": "faster_rcnn_resnet101",
+    "faster_rcnn_pnas": "faster_rcnn_resnet101",
+}
+"""How the API's other types begin, and what comes nearest to them."""
+
 
 def read_extractor(section: Section) -> Extractor:
     """Read a `FasterRcnnFeatureExtractor`.
@@ -21,7 +31,7 @@ def read_extractor(section: Section) -> Extractor:
     kind = section["type"]
     depth = (TF1 | ONE_MAP | WITH_PYRAMID).get(kind)
     if depth is None:
-        raise section.refuse_choice("type", kind, TF1 | ONE_MAP | WITH_PYRAMID)
+        raise section.refuse_type(kind, TF1 | ONE_MAP | WITH_PYRAMID, INSTEAD)
     if kind in WITH_PYRAMID:
         return _with_pyramid(section, depth)
     for name in ("conv_hyperparams", "override_base_feature_extractor_hyperparams", "fpn", "pad_to_multiple"):

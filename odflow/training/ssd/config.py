@@ -10,7 +10,7 @@ from odflow.training.config.post_processing import read_post_processing
 from odflow.training.config.resizer import read_resizer
 from odflow.training.settings import Resizer
 from odflow.training.ssd.anchors_config import read_anchors
-from odflow.training.ssd.extractor_types import EXTRACTOR_TYPES
+from odflow.training.ssd.extractor_types import EXTRACTOR_TYPES, INSTEAD
 from odflow.training.ssd.losses_config import read_losses, read_matching
 from odflow.training.ssd.settings import (
     BifpnShape,
@@ -54,15 +54,28 @@ def read_ssd(ssd: Section) -> SsdModel:
         matching=read_matching(ssd),
         losses=read_losses(ssd),
         background=ssd["add_background_class"],
-        freeze_batch_norm=ssd["freeze_batchnorm"],
+        freeze_batch_norm=_freeze_batch_norm(ssd),
         post_processing=read_post_processing(ssd.section("post_processing")),
     )
 
 
+def _freeze_batch_norm(ssd: Section) -> bool:
+    """Whether batch norms stand still; the API's first configs say so in the extractor."""
+    freeze = bool(ssd["freeze_batchnorm"])
+    extractor = ssd.section("feature_extractor")
+    if extractor["batch_norm_trainable"]:
+        return freeze
+    if not freeze:
+        extractor.approximate("batch_norm_trainable", "all batch norms stand still, not the backbone's alone")
+    return True
+
+
 def _extractor(section: Section) -> Extractor:
     name = section["type"]
+    section.skip("spaghettinet_arch_name", "of a SpaghettiNet alone")
+    section.skip("use_hardswish", "the API reads it nowhere")
     if name not in EXTRACTOR_TYPES:
-        raise section.refuse_choice("type", name, EXTRACTOR_TYPES)
+        raise section.refuse_type(name, EXTRACTOR_TYPES, INSTEAD)
     kind = EXTRACTOR_TYPES[name]
     if section["replace_preprocessor_with_placeholder"]:
         raise section.refuse("replace_preprocessor_with_placeholder", "true", "false")
@@ -111,6 +124,7 @@ def _check_size(ssd: Section, resizer: Resizer, extractor: Extractor) -> None:
 
 
 def _bifpn(shape: Section, low: int, high: int) -> BifpnShape:
+    shape.honour("use_native_resize_op")  # the same numbers
     method = shape["combine_method"]
     if method not in COMBINE_METHODS:
         raise shape.refuse_choice("combine_method", method, COMBINE_METHODS)

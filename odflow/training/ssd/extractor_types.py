@@ -53,3 +53,19 @@ EXTRACTOR_TYPES: dict[str, ExtractorType] = {
     **{f"ssd_efficientnet-b{size}_bifpn_keras": EFFICIENTNET_BIFPN for size in range(8)},
 }
 """`feature_extractor.type` to what it is; `extractors.EXTRACTORS` builds each."""
+
+INSTEAD = {
+    "embedded_ssd_mobilenet_v1": "ssd_mobilenet_v1 with num_layers: 5",
+    "ssd_mobilenet_v1_ppn": "ssd_mobilenet_v1 with a convolutional_box_predictor",
+    "ssd_mobilenet_v2_mnasfpn": "ssd_mobilenet_v2_fpn with use_depthwise: true",
+    "ssd_inception": "ssd_mobilenet_v2",
+    "ssd_mobiledet": "ssd_mobilenet_v2",
+    "ssd_mobilenet_edgetpu": "ssd_mobilenet_v2",
+    "ssd_mobilenet_v3": "ssd_mobilenet_v2",
+    "ssd_pnasnet": "ssd_resnet101_v1_fpn with a multiscale_anchor_generator",
+    "ssd_resnet50_v1_ppn": "ssd_resnet50_v1_fpn with a multiscale_anchor_generator",
+    "ssd_resnet101_v1_ppn": "ssd_resnet101_v1_fpn with a multiscale_anchor_generator",
+    "ssd_resnet152_v1_ppn": "ssd_resnet152_v1_fpn with a multiscale_anchor_generator",
+    "ssd_spaghettinet": "ssd_mobilenet_v2_fpn with use_depthwise: true",
+}
+"""How the API's other types begin, and what comes nearest to them."""

@@ -51,3 +51,18 @@ def test_a_verdict_on_a_message_holds_inside_it_where_there_is_no_nearer_one(roo
 def test_a_number_below_one_is_refused_by_path(root):
     with pytest.raises(ConfigError, match=r"x.config: train_config.num_steps is 0; wanted: at least 1"):
         root.section("train_config").positive("num_steps")
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ("ssd_cat_v2", '"ssd_cat_v2", which odflow does not build; wanted: ssd_dog, which comes nearest'),
+        ("ssd_dogs", '"ssd_dogs"; wanted: ssd_dog or ssd_dog_fpn'),
+        ("yak", '"yak"; wanted: cow or ssd_dog or ssd_dog_fpn'),
+        ("", "not set; wanted: cow or ssd_dog or ssd_dog_fpn"),
+    ],
+)
+def test_a_type_of_extractor_that_is_not_built_is_refused_with_what_comes_nearest(root, found, said):
+    known, instead = ["ssd_dog_fpn", "ssd_dog", "cow"], {"ssd_cat_v1": "cow", "ssd_cat": "ssd_dog"}
+    message = str(root.section("model").refuse_type(found, known, instead))
+    assert message.startswith(f"x.config: model.type is {said}")

@@ -25,7 +25,7 @@ def test_every_sample_config_is_translated_whole_or_refused_with_what_would_work
     for path in samples(shared):
         config = read_pipeline_config(path)
         if path.stem == INCEPTION:
-            with pytest.raises(ConfigError, match=r"feature_extractor\.type is .* wanted: .*resnet50_keras"):
+            with pytest.raises(ConfigError, match=r"feature_extractor\.type is .* wanted: .*resnet101_keras"):
                 translate(config, path.name)
             continue
         settings, coverage = translate(config, path.name)
@@ -122,11 +122,11 @@ REFUSED = {
     "context_config {}": "context_config is set; wanted: no context_config",
     "number_of_stages: 4": "number_of_stages is 4; wanted: 1, 2 or 3",
     "number_of_stages: 3": "predict_instance_masks is false; wanted: true, or number_of_stages: 2",
-    "feature_extractor { type: 'faster_rcnn_nas' }": r'type is "faster_rcnn_nas"; wanted: .*resnet101_keras',
+    "feature_extractor { type: 'faster_rcnn_nas' }": r'"faster_rcnn_nas", which .* wanted: .*_resnet101,',
     "feature_extractor { first_stage_features_stride: 8 }": "first_stage_features_stride is 8; wanted: 16",
     "first_stage_anchor_generator { multiscale_anchor_generator {} }": "wanted: grid_anchor_generator",
     "first_stage_anchor_generator { grid_anchor_generator { scales: 0 } }": r"scales is .* above 0",
-    "second_stage_box_predictor { rfcn_box_predictor {} }": "wanted: mask_rcnn_box_predictor, a Faster R-CNN",
+    "second_stage_box_predictor { rfcn_box_predictor {} } initial_crop_size: 0": "wanted: a Faster R-CNN",
     "second_stage_box_predictor { convolutional_box_predictor {} }": "wanted: mask_rcnn_box_predictor",
     "second_stage_box_predictor { mask_rcnn_box_predictor { predict_keypoints: true } }": "predict_keypoints",
     "second_stage_box_predictor { mask_rcnn_box_predictor { box_code_size: 5 } }": "box_code_size is 5",

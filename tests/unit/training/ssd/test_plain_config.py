@@ -6,7 +6,7 @@ from google.protobuf import text_format
 
 from odflow.errors import ConfigError
 from odflow.odapi.protos.pipeline_pb2 import TrainEvalPipelineConfig
-from odflow.odapi.section import Coverage, Section
+from odflow.odapi.section import APPROXIMATED, HONOURED, Coverage, Section
 from odflow.ops.anchors import SsdAnchors
 from odflow.training.ssd.config import read_ssd
 from odflow.training.ssd.settings import ConvolutionalPredictor
@@ -104,7 +104,7 @@ def test_anchors_that_do_not_fit_are_told(fields, wanted):
         ("min_depth: 8", "min_depth: 80", r"min_depth is 80; wanted: at most max_depth, 64"),
         ("kernel_size: 3", "kernel_size: 1", r"kernel_size is 1; wanted: more than 1 with use_depthwise"),
         ("use_dropout: false", "apply_sigmoid_to_scores: true", r"wanted: false, and post_processing"),
-        ('type: "ssd_mobilenet_v2"', 'type: "ssd_inception_v2"', r'type is "ssd_inception_v2"; wanted: '),
+        ('type: "ssd_mobilenet_v2"', 'type: "ssd_inception_v2"', r'type is "ssd_inception_v2", .*; wanted: '),
         ("use_depthwise: true\n", "use_depthwise: true fpn { }\n", r"wanted: no feature pyramid"),
         (ANCHORS, "grid_anchor_generator { }", r"grid_anchor_generator.*wanted: .*ssd_anchor_generator"),
     ],
@@ -113,3 +113,19 @@ def test_what_cannot_be_built_is_told(old, new, wanted):
     assert old in CONFIG
     with pytest.raises(ConfigError, match=wanted):
         read(CONFIG.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("trainable", "freeze", "frozen", "state"),
+    [
+        ("true", "false", False, HONOURED),
+        ("false", "false", True, APPROXIMATED),
+        ("false", "true", True, HONOURED),
+        ("true", "true", True, HONOURED),
+    ],
+)
+def test_the_first_zoo_froze_batch_norms_in_the_extractor(trainable, freeze, frozen, state):
+    text = CONFIG.replace("feature_extractor {", f"feature_extractor {{ batch_norm_trainable: {trainable}", 1)
+    model, coverage = read(text.replace("num_classes: 3", f"num_classes: 3 freeze_batchnorm: {freeze}"))
+    assert model.freeze_batch_norm is frozen
+    assert coverage.of("model.ssd.feature_extractor.batch_norm_trainable").state == state
