@@ -121,19 +121,24 @@ class CorrectKeypoints:
         return {name: None if np.isnan(mean) else mean, **joints}
 
 
-def lengths_between(truth: Floats, pair: tuple[int, int]) -> NDArray[np.float64]:
+def lengths_between(truth: Floats, *pairs: tuple[int, int]) -> NDArray[np.float64]:
     """Distances between two joints of each person.
 
     Args:
         truth: (N, K, 3) x y v.
-        pair: the places of the joints.
+        pairs: the places of the joints; of several pairs the first that is labelled counts.
 
     Returns:
-        (N,) pixels, NaN where one of them is not labelled.
+        (N,) pixels, NaN where no pair is labelled.
     """
-    ends = np.asarray(truth, np.float64)[:, list(pair)]
-    lengths = np.linalg.norm(ends[:, 0, :2] - ends[:, 1, :2], axis=-1)
-    return np.where((ends[..., 2] > 0).all(axis=1), lengths, np.nan)
+    truth = np.asarray(truth, np.float64)
+    lengths = np.full(len(truth), np.nan)
+    for pair in pairs:
+        first, last = (truth[:, joint] for joint in pair)
+        between = np.linalg.norm(first[:, :2] - last[:, :2], axis=-1)
+        measured = np.isnan(lengths) & (first[:, 2] > 0) & (last[:, 2] > 0)
+        lengths = np.where(measured, between, lengths)
+    return lengths
 
 
 def joint_boxes(truth: Floats) -> NDArray[np.float64]:

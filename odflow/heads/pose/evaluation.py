@@ -55,12 +55,11 @@ class PoseEvaluator:
         """
         load_weights(self._network, weights)
         skeleton = self._kind.model.skeleton
-        torso = (skeleton.index(skeleton.torso[0]), skeleton.index(skeleton.torso[1]))
         correct, losses = CorrectKeypoints("PCK", skeleton.joints), []
         try:
             for inputs, labels in self._batches:
                 found, truth, loss = (tensor.numpy() for tensor in self._look(inputs, labels))
-                correct.add(found, truth, lengths_between(truth, torso))
+                correct.add(found, truth, lengths_between(truth, *skeleton.torsos))
                 losses.append(loss)
         except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
             reason = error.message.splitlines()[0][:200]

@@ -66,7 +66,7 @@ class Truth:
         """PCK by the torso and, where heads can be measured, PCKh by the head."""
         joints = self.skeleton.joints
         torso, head = CorrectKeypoints("PCK", joints), CorrectKeypoints("PCKh", joints)
-        torso.add(found, self.joints, self._between(self.skeleton.torso))
+        torso.add(found, self.joints, lengths_between(self.joints, *self.skeleton.torsos))
         head.add(found, self.joints, self._heads())
         return [torso, head] if head.persons else [torso]
 
@@ -90,14 +90,7 @@ class Truth:
         return MeanPose.of(others.joints).predict(joint_boxes(self.joints))
 
     def _heads(self) -> NDArray[np.float64]:
-        between = self._between(self.skeleton.head)
-        return self._column("head_size", between)
-
-    def _between(self, pair: tuple[str, ...]) -> NDArray[np.float64]:
-        if not pair:
-            return np.full(len(self.table), np.nan)
-        first, last = (self.skeleton.index(joint) for joint in pair)
-        return lengths_between(self.joints, (first, last))
+        return self._column("head_size", lengths_between(self.joints, *self.skeleton.heads))
 
     def _column(self, name: str, otherwise: NDArray[np.float64]) -> NDArray[np.float64]:
         """A column of the table; what is empty or not above 0 in it by another way."""

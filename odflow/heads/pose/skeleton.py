@@ -22,7 +22,8 @@ class Skeleton:
         joints: their names, in the order of every array of joints.
         limbs: pairs of joints that are drawn as a line.
         pairs: left and right joints that change places when an image is flipped.
-        torso: two joints whose distance PCK is measured in.
+        torso: two joints whose distance PCK is measured in; where they are not labelled, their
+            mirror images are taken.
         head: two joints whose distance PCKh is measured in; empty where the skeleton has none.
         sigmas: COCO's constants of object keypoint similarity, one a joint; empty for none.
         means: joints that are the mean of others, such as FLIC's torso.
@@ -55,6 +56,20 @@ class Skeleton:
     def index(self, joint: str) -> int:
         """The place of a joint."""
         return self.joints.index(joint)
+
+    @cached_property
+    def torsos(self) -> tuple[tuple[int, int], ...]:
+        """The places of the torso's joints, and of their mirror images where these are others."""
+        first, last = (self.index(joint) for joint in self.torso)
+        return tuple(dict.fromkeys([(first, last), (self.flipped[first], self.flipped[last])]))
+
+    @cached_property
+    def heads(self) -> tuple[tuple[int, int], ...]:
+        """The places of the head's joints; none where the skeleton has no head."""
+        if not self.head:
+            return ()
+        first, last = self.head
+        return ((self.index(first), self.index(last)),)
 
     @cached_property
     def flipped(self) -> tuple[int, ...]:

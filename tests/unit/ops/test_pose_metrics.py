@@ -82,6 +82,13 @@ def test_bit_by_bit_is_the_same_as_all_at_once(truth, seed):
     assert (np.diff(whole.mean_curve()) >= 0).all()
 
 
+def test_of_several_pairs_the_first_that_is_labelled_is_measured():
+    truth = np.array([[[0, 0, v], [3, 4, w], [0, 12, u]] for v, w, u in np.ndindex(2, 2, 2)], float)
+    found = lengths_between(truth, (0, 1), (0, 2))
+    np.testing.assert_array_equal(found, [np.nan] * 4 + [np.nan, 12, 5, 5])
+    assert np.isnan(lengths_between(truth)).all()
+
+
 def test_persons_without_a_torso_are_counted_and_left_out():
     truth = np.array([[[0, 0, 2], [0, 10, 2], [5, 5, 2]]] * 3, float)
     truth[1, 0, 2] = 0  # no shoulder
