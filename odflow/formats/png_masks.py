@@ -75,7 +75,7 @@ class IndexMask:
         """Read it, see `Mask`; the file's own bytes where nothing has to change."""
         data, image = _open(self.path)
         check_size(self.place, image.size, size)
-        plain = data[_BIT_DEPTH : _COLOR_TYPE + 1] == _PLAIN_GREY and "transparency" not in image.info
+        plain = data[_BIT_DEPTH : _COLOR_TYPE + 1] == _PLAIN_GREY
         if not plain:
             from PIL import Image
 
@@ -88,7 +88,7 @@ class IndexMask:
         if plain and all(numbers.get(number, number) == number for number in found):
             return EncodedMask(data, *image.size, pixels)
         table = np.array([numbers.get(number, number) for number in range(256)], np.uint8)
-        return encode_mask(table[np.asarray(image)])
+        return encode_mask(table.take(np.asarray(image)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class ColorMask:
         at = np.searchsorted(known, pixels).clip(max=len(known) - 1)
         self._check(pixels[known[at] != pixels])
         table = [numbers.get(self.colors[color], IGNORE) for color in ordered]
-        return encode_mask(np.array(table, np.uint8)[at])
+        return encode_mask(np.array(table, np.uint8).take(at))
 
     def _check(self, unknown: NDArray[np.int32]) -> None:
         if unknown.size:

@@ -219,6 +219,10 @@ class TestNumbering:
         assert found.numbers == {0: 0, 1: 1, 3: 0, 200: 0}
         assert found.names == {0: "background", 1: "person"}
 
+    def test_background_comes_first_wherever_the_source_has_it(self):
+        found = number_classes({0: "person", 1: "car", 2: "sky"}, {"person": "person"}, "background")
+        assert found.numbers == {0: 1, 1: 0, 2: 0}
+
     def test_ignored_and_merged(self):
         found = number_classes(self.source, {"unlabeled": "ignore", "rug": "thing", "car": "thing"}, None)
         assert found.numbers == {0: 255, 1: 0, 3: 1, 200: 1}
