@@ -1,0 +1,173 @@
+"""DeepLabV3 and DeepLabV3+ of Model Garden: a backbone, spatial pyramid pooling, a head.
+
+The variables have Model Garden's names in a checkpoint (`backbone/...`, `decoder/...`, `head/...`),
+so that its segmentation checkpoints fit. Source: official/vision/configs/semantic_segmentation.py.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import tensorflow as tf
+import tf_keras
+
+Backbone = Literal["mobilenet_v2", "resnet50", "resnet101"]
+
+_DILATED_RESNETS = {"resnet50": 50, "resnet101": 101}
+_MULTIGRID = (1, 2, 4)  # dilation of the last three residual units, as DeepLab has it
+
+
+@dataclass(frozen=True)
+class DeepLabConfig:
+    """What a DeepLab is like.
+
+    Attributes:
+        num_classes: channels of the logits.
+        backbone: resnets are dilated, with DeepLab's stem of three 3x3 convolutions.
+        plus: DeepLabV3+: a head of two convolutions that also sees features at stride 4.
+        width: factor of the backbone's channels; of `mobilenet_v2` only.
+        output_stride: pixels of the image a feature's step is wide: 8, 16 or 32.
+        dilation_rates: of the pyramid's 3x3 convolutions; with none it has a 1x1 convolution and
+            the image's mean alone, as Model Garden has it for MobileNetV2.
+        filters: channels of the pyramid and of the head.
+        dropout: share of the pyramid's features that training drops.
+        batch_norm_momentum: of all batch norms.
+        weight_decay: factor of the L2 regularization.
+    """
+
+    num_classes: int
+    backbone: Backbone = "mobilenet_v2"
+    plus: bool = False
+    width: float = 1.0
+    output_stride: int = 16
+    dilation_rates: tuple[int, ...] = ()
+    filters: int = 256
+    dropout: float = 0.0
+    batch_norm_momentum: float = 0.99
+    weight_decay: float = 4e-5
+
+
+class DeepLab(tf_keras.Model):
+    """Images to logits.
+
+    Attributes:
+        backbone: features at several strides.
+        decoder: the spatial pyramid pooling.
+        head: what follows, up to the class layer.
+    """
+
+    def __init__(self, parts: tf_keras.Model) -> None:
+        """Take backbone, decoder and head of a segmentation model of Model Garden."""
+        super().__init__(name="deeplab")
+        self.backbone, self.decoder, self.head = parts.backbone, parts.decoder, parts.head
+
+    def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Run the network.
+
+        Args:
+            images: (N, height, width, 3) float, normalised as the backbone's weights want it: Model
+                Garden's with ImageNet's mean and deviation. Any size.
+            training: whether batch norms use the batch, and features are dropped.
+
+        Returns:
+            Logits (N, h, w, num_classes) in the stride of the config, for V3+ in stride 4.
+        """
+        # Not every part takes `training`; Keras hands it on to the layers that do.
+        features = self.backbone(images)
+        return self.head((features, self.decoder(features)))
+
+    @property
+    def class_layer(self) -> tf_keras.layers.Layer:
+        """The last convolution, whose channels are the classes."""
+        return self.head._classifier
+
+
+def build_deeplab(config: DeepLabConfig) -> DeepLab:
+    """Build a DeepLab with fresh weights.
+
+    Raises:
+        ValueError: an output stride that is none of 8, 16 and 32, or fewer than two classes.
+    """
+    from official.vision.modeling import factory
+
+    if config.output_stride not in (8, 16, 32):
+        raise ValueError(f"output_stride is {config.output_stride}; wanted 8, 16 or 32")
+    if config.num_classes < 2:
+        raise ValueError(f"num_classes is {config.num_classes}; wanted 2 or more")
+    parts = factory.build_segmentation_model(
+        tf_keras.layers.InputSpec(shape=[None, None, None, 3]),
+        _model_config(config),
+        # Keras' L2 is w**2, Model Garden's decay is of tf.nn.l2_loss, which is half of that.
+        tf_keras.regularizers.L2(config.weight_decay / 2) if config.weight_decay else None,
+    )
+    network = DeepLab(parts)
+    side = 2 * config.output_stride
+    network(tf.zeros([1, side, side, 3]))  # the head makes its variables when it first sees features
+    return network
+
+
+def _model_config(config: DeepLabConfig) -> object:
+    from official.vision.configs import common, decoders
+    from official.vision.configs import semantic_segmentation as segmentation
+
+    level = int(math.log2(config.output_stride))
+    return segmentation.SemanticSegmentationModel(
+        num_classes=config.num_classes,
+        input_size=[None, None, 3],
+        backbone=_backbone_config(config),
+        decoder=decoders.Decoder(
+            type="aspp",
+            aspp=decoders.ASPP(
+                level=level,
+                dilation_rates=list(config.dilation_rates),
+                num_filters=config.filters,
+                dropout_rate=config.dropout,
+            ),
+        ),
+        head=_head_config(config, level),
+        norm_activation=common.NormActivation(
+            activation="relu",
+            use_sync_bn=False,
+            norm_momentum=config.batch_norm_momentum,
+            norm_epsilon=1e-3,
+        ),
+    )
+
+
+def _backbone_config(config: DeepLabConfig) -> object:
+    from official.vision.configs import backbones
+
+    if config.backbone == "mobilenet_v2":
+        mobilenet = backbones.MobileNet(
+            model_id="MobileNetV2",
+            filter_size_scale=config.width,
+            output_stride=config.output_stride,
+            output_intermediate_endpoints=config.plus,  # else it keeps the features of stride 4 to itself
+        )
+        return backbones.Backbone(type="mobilenet", mobilenet=mobilenet)
+    resnet = backbones.DilatedResNet(
+        model_id=_DILATED_RESNETS[config.backbone],
+        output_stride=config.output_stride,
+        multigrid=list(_MULTIGRID),
+        stem_type="v1",
+    )
+    return backbones.Backbone(type="dilated_resnet", dilated_resnet=resnet)
+
+
+def _head_config(config: DeepLabConfig, level: int) -> object:
+    from official.vision.configs import semantic_segmentation as segmentation
+
+    if not config.plus:
+        return segmentation.SegmentationHead(level=level, num_convs=0)
+    mobile = config.backbone == "mobilenet_v2"
+    return segmentation.SegmentationHead(
+        level=level,
+        num_convs=2,
+        num_filters=config.filters,
+        feature_fusion="deeplabv3plus",
+        use_depthwise_convolution=mobile,
+        low_level="2/depthwise" if mobile else 2,
+        low_level_num_filters=48,
+    )
