@@ -78,6 +78,14 @@ def test_later_stacks_see_what_earlier_ones_found() -> None:
     assert np.abs(after[1] - before[1]).max() > 1e-3
 
 
+def test_later_stacks_see_what_the_stem_found() -> None:
+    network = StackedHourglass(small(stacks=2))
+    for variable in network.remaps[0].variables:
+        variable.assign(tf.zeros_like(variable))
+    one, other = network(numbers(2, 64, 64))[1]
+    assert np.abs(one - other).max() > 1e-3
+
+
 @pytest.mark.parametrize(
     ("height", "width", "stride", "order"), [(60, 92, 4, 3), (96, 144, 8, 3), (64, 32, 2, 4), (8, 8, 4, 1)]
 )
