@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from odflow.formats.images import ImageFile
+    from odflow.formats.mask_classes import ClassNumbers
     from odflow.formats.masks import Mask, MaskSet
     from odflow.heads.segmentation.audit import MaskAudit
 
@@ -102,19 +103,20 @@ class Records(Stage):
         folders = {"train": (self.train_records, train), "valid": (self.valid_records, valid)}
         by_name = {image.name: (image, mask) for image, mask in pairs}
         made = {
-            side: self._write(job, folder, [by_name[name] for name in names], classes.numbers)
+            side: self._write(job, folder, [by_name[name] for name in names], classes)
             for side, (folder, names) in folders.items()
         }
         wrong = [str(error) for side in made.values() for error in side.wrong]
         if wrong:
             raise InputError(first_lines(wrong))
-        audits = {side: _audit(job, side, done, classes.names) for side, done in made.items()}
-        if not made["train"].pixels:
+        for side, written in made.items():
+            written.tell(job, side)
+        if not made["train"].audit.masks:
             raise InputError(f"{job.name}: no image is left to train ({len(pairs)} have masks). {_HOW_SPLIT}")
-        if not made["valid"].pixels:
+        if not made["valid"].audit.masks:
             job.log.warning("the valid side is empty")
         write_mask_classes(self.class_names, classes.names)
-        text = json.dumps({side: audit.to_json() for side, audit in audits.items()}, indent=1)
+        text = json.dumps({side: written.audit.to_json() for side, written in made.items()}, indent=1)
         self.audit.write_text(text + "\n", encoding="utf-8")
 
     def _masks(self) -> MaskSet:
@@ -166,14 +168,15 @@ class Records(Stage):
             return split_by_count(names, self.train_count)
         return split_by_hash(names, self.valid_fraction)
 
-    def _write(self, job: Job, folder: Path, pairs: Sequence[Pair], numbers: Mapping[int, int]) -> Written:
+    def _write(self, job: Job, folder: Path, pairs: Sequence[Pair], classes: ClassNumbers) -> Written:
         """Write one side: each shard from every n-th image."""
         from odflow.formats.tfrecord import shard_name, write_records
+        from odflow.heads.segmentation.audit import MaskAudit
 
         shards = [pairs[n :: self.shards] for n in range(self.shards)]
-        tasks = (PairTask(*pair, numbers) for shard in shards for pair in shard)
+        tasks = (PairTask(*pair, classes.numbers) for shard in shards for pair in shard)
         made = iter(job.progress(job.map(make_example, tasks), total=len(pairs), unit="image"))
-        written = Written()
+        written = Written(MaskAudit(classes.names))
         folder.mkdir(exist_ok=True)
         for n, shard in enumerate(shards):
             examples = written.usable(islice(made, len(shard)))
@@ -216,12 +219,12 @@ class Written:
     """What became of the images of one side.
 
     Attributes:
-        pixels: of each mask that was written, (256,) int64.
+        audit: of the masks that were written.
         damaged: images or masks that cannot be read.
         wrong: masks that do not fit.
     """
 
-    pixels: list[NDArray[np.int64]] = field(default_factory=list)
+    audit: MaskAudit
     damaged: list[InputError] = field(default_factory=list)
     wrong: list[InputError] = field(default_factory=list)
 
@@ -229,28 +232,22 @@ class Written:
         """Let the examples through, and keep what else there is."""
         for result in made:
             if isinstance(result, Made):
-                self.pixels.append(result.pixels)
+                self.audit.add(result.pixels)
                 yield result.pieces
             else:
                 (self.damaged if isinstance(result, ImageError) else self.wrong).append(result)
 
+    def tell(self, job: Job, side: str) -> None:
+        """State what was skipped and what the masks hold."""
+        for error in self.damaged:
+            job.log.warning("skipped: %s", error)
+        if self.damaged:
+            job.say(f"{side}: {len(self.damaged)} images skipped, which or whose masks cannot be read")
+        for line in self.audit.lines():
+            job.say(f"{side}: {line}")
+
 
 _HOW_SPLIT = "Lower valid_fraction, raise train_count, or name fewer valid_images."
-
-
-def _audit(job: Job, side: str, written: Written, names: Mapping[int, str]) -> MaskAudit:
-    from odflow.heads.segmentation.audit import MaskAudit
-
-    for error in written.damaged:
-        job.log.warning("skipped: %s", error)
-    if written.damaged:
-        job.say(f"{side}: {len(written.damaged)} images skipped, which or whose masks cannot be read")
-    audit = MaskAudit(names)
-    for pixels in written.pixels:
-        audit.add(pixels)
-    for line in audit.lines():
-        job.say(f"{side}: {line}")
-    return audit
 
 
 def _named(names: Sequence[str]) -> str:
