@@ -74,7 +74,7 @@ def generated_persons(count):
 
 
 def photograph(rng) -> bytes:
-    """A JPEG of large forms and fine grain with the bytes of a photograph, about 290 kB as MPII's have."""
+    """A JPEG of large forms and fine grain with the bytes of a photograph, about 290 kB."""
     from PIL import Image
 
     forms = Image.fromarray(rng.integers(0, 256, (HEIGHT // 40, WIDTH // 40, 3)).astype(np.uint8))
