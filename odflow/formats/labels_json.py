@@ -153,7 +153,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _box(place: str, box: Any) -> list[float]:
-    sides = [box.get(side) for side in _SIDES] if isinstance(box, dict) else []
+    sides: list[Any] = [box.get(side) for side in _SIDES] if isinstance(box, dict) else []
     if not sides or not all(type(side) in (int, float) for side in sides):
         raise TableError(f"{place}: has no box. Wanted x1, y1, x2 and y2, each a number from 0 to 1.")
     for name, side in zip(_SIDES, sides, strict=True):
