@@ -96,7 +96,8 @@ def prepare(settings: Settings, threads: int) -> None:
     cycles.samples = settings.samples
     cycles.use_adaptive_sampling = False
     cycles.use_denoising = False  # takes longer than the picture at these sizes
-    cycles.max_bounces, cycles.diffuse_bounces = 4, 2
+    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 2, 1, 1
+    cycles.use_light_tree = False  # for many lamps; there is one
     cycles.caustics_reflective = cycles.caustics_refractive = False
     scene.view_settings.view_transform = "Standard"
 
@@ -185,7 +186,7 @@ def _add_light(light: Light) -> None:
         lamp.energy = 1 + 2.2 * light.strength
         lamp.angle = math.radians(0.5 + 10 * light.softness)
     else:
-        lamp.energy = 350 + 600 * light.strength
+        lamp.energy = 250 + 450 * light.strength
         lamp.size = 0.5 + 3 * light.softness
     added = _add("light", lamp)
     added.matrix_world = (
