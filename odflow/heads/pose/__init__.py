@@ -1,10 +1,11 @@
 """Pose: from annotated joints to an exported model that finds them.
 
 - `stages/`: what plugs into the command line, a file a stage.
-- `skeleton`: names, limbs and pairs of joints, read from `skeletons/`.
-- `person`: one person as an example of a record.
-- `settings`: what a pose training needs to know.
-- `inputs`: from examples to crops and heatmaps, in `tf.data`.
-- `hourglass`, `losses`, `architecture`: the network, as `odflow.training` trains it.
-- `evaluation`: how good predictions are; `graph`, `drawing`: what comes out in the end.
+- `settings`, `skeleton` (and `skeletons/`): what a training needs to know, and which joints there are.
+- `person`, `joint_choice`, `left_out`, `record_check`: people of tables and records, and who is of no use.
+- `inputs`, `crops`, `targets`: from a record to a crop and its heatmaps, in `tf.data`.
+- `hourglass`, `losses`, `prediction`, `architecture`: the network, as `odflow.training` trains it.
+- `graph`, `exported`: what is written in the end, and how it is loaded again.
+- `people`, `cutting`, `detection`, `drawing`: finding joints in photographs.
+- `evaluation`, `measures`, `curves`: how good what is found is, during training and afterwards.
 """

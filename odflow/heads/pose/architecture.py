@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +23,6 @@ from odflow.training.settings import Settings
 
 LOSS = "loss"
 """What evaluations during training call the mean loss of an example."""
-
-
-@dataclass(frozen=True)
-class PoseSettings(Settings):
-    """What is trained, and how.
-
-    Attributes:
-        model: the network.
-        training: how it is trained.
-        keep: what the weights that are kept are best at: `pck` or `loss`.
-    """
-
-    model: PoseModel
-    keep: str = "pck"
 
 
 class Pose:

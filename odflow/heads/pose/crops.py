@@ -7,10 +7,13 @@ pixel 0.5 0.5. What lies outside the image is black.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from odflow.heads.pose.cutting import ROUNDING
 from odflow.heads.pose.settings import Crop
 from odflow.training.examples.decoding import decode_image
 
@@ -105,6 +108,9 @@ def view(crop: Crop, draws: Draws, joints_xyv: tf.Tensor, body_height: tf.Tensor
 def look(encoded: tf.Tensor, size: tf.Tensor, to_image: tf.Tensor, crop: Crop, *, turned: bool) -> tf.Tensor:
     """The pixels of a view, bilinear.
 
+    Where a pixel of the view covers several of the image, these are averaged first, by halving the image
+    as often as leaves it finer than the view: so nothing is skipped, and a JPEG need not be decoded whole.
+
     Args:
         encoded: scalar string, the image; of a JPEG only the part that is seen is decoded.
         size: (2,) int32, width and height of the image.
@@ -118,13 +124,16 @@ def look(encoded: tf.Tensor, size: tf.Tensor, to_image: tf.Tensor, crop: Crop, *
     Raises:
         tf.errors.InvalidArgumentError: the image does not decode, or is of another size.
     """
+    halvings = _halvings(to_image)
+    factor = tf.bitwise.left_shift(1, halvings)
+    to_halved = to_image / tf.cast(factor, tf.float32)
     sides = tf.constant([crop.width, crop.height], tf.float32)
     corners = tf.constant([[0, 0], [1, 0], [0, 1], [1, 1]], tf.float32) * sides
-    window = _window(_moved(corners, to_image), size)
-    pixels = _decode(encoded, window)[tf.newaxis]
+    window = _window(_moved(corners, to_halved), -(-size // factor))
+    pixels = _decode(encoded, window, halvings)[tf.newaxis]
     # Sampling counts from the middle of the first pixel.
     origin = tf.cast(window[:2], tf.float32) + 0.5
-    to_window = to_image - tf.stack([tf.zeros(2), tf.zeros(2), origin], 1)
+    to_window = to_halved - tf.stack([tf.zeros(2), tf.zeros(2), origin], 1)
     sampled = (_turned if turned else _upright)(pixels, to_window, crop)
     return tf.ensure_shape(tf.cast(sampled[0] + 0.5, tf.uint8), [crop.height, crop.width, 3])
 
@@ -165,17 +174,47 @@ def _window(corners_xy: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.concat([low, high - low], 0), tf.int32)
 
 
-def _decode(encoded: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-    """(height, width, 3) uint8, the pixels of a window."""
+def _halvings(to_image: tf.Tensor) -> tf.Tensor:
+    """How often an image can be halved and stay finer than the view: int32, 0 to 3."""
+    step = tf.reduce_min(tf.norm(to_image[:, :2], axis=0)) * ROUNDING
+    return tf.reduce_sum(tf.cast(step >= [2.0, 4.0, 8.0], tf.int32))
+
+
+def _decode(encoded: tf.Tensor, window: tf.Tensor, halvings: tf.Tensor) -> tf.Tensor:
+    """(height, width, 3) uint8, the pixels of a window of the image that was halved some times."""
     x, y, width, height = tf.unstack(window)
-    pixels = tf.cond(
-        tf.io.is_jpeg(encoded),
-        lambda: tf.image.decode_and_crop_jpeg(
-            encoded, tf.stack([y, x, height, width]), channels=3, dct_method="INTEGER_ACCURATE"
-        ),
-        lambda: tf.slice(decode_image(encoded), tf.stack([y, x, 0]), tf.stack([height, width, 3])),
-    )
+
+    def jpeg(factor: int) -> tf.Tensor:
+        return tf.image.decode_and_crop_jpeg(
+            encoded,
+            tf.stack([y, x, height, width]),
+            channels=3,
+            ratio=factor,
+            dct_method="INTEGER_ACCURATE",
+        )
+
+    def other(factor: int) -> tf.Tensor:
+        return tf.slice(_averaged(decode_image(encoded), factor), [y, x, 0], [height, width, 3])
+
+    def any_factor(decode: Callable[[int], tf.Tensor]) -> tf.Tensor:
+        return tf.switch_case(halvings, [partial(decode, 1 << times) for times in range(4)])
+
+    pixels = tf.cond(tf.io.is_jpeg(encoded), partial(any_factor, jpeg), partial(any_factor, other))
     return tf.ensure_shape(pixels, [None, None, 3])
+
+
+def _averaged(pixels: tf.Tensor, factor: int) -> tf.Tensor:
+    """(H, W, 3) uint8, each pixel the mean of factor x factor, of fewer at the right and at the bottom."""
+    if factor == 1:
+        return pixels
+    room = -tf.shape(pixels)[:2] % factor
+    paddings = [[0, 0], [0, room[0]], [0, room[1]], [0, 0]]
+
+    def means(values: tf.Tensor) -> tf.Tensor:
+        return tf.nn.avg_pool2d(tf.pad(values[tf.newaxis], paddings), factor, factor, "VALID")[0]
+
+    there = means(tf.ones_like(pixels[..., :1], tf.float32))
+    return tf.cast(means(tf.cast(pixels, tf.float32)) / there + 0.5, tf.uint8)
 
 
 def _between(share: tf.Tensor, low: float, high: float) -> tf.Tensor:

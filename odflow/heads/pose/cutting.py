@@ -6,6 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+
+ROUNDING = 1.0001
+"""A box of exactly twice the size counts as that, whatever rounding makes of it."""
 
 
 def widened(boxes_xyxy: NDArray[Any], aspect: float) -> NDArray[np.float64]:
@@ -29,7 +33,7 @@ def widened(boxes_xyxy: NDArray[Any], aspect: float) -> NDArray[np.float64]:
 
 
 def cut(image: NDArray[np.uint8], box_xyxy: NDArray[Any], height: int, width: int) -> NDArray[np.uint8]:
-    """Cut a box out of an image and bring it to a size, as `crops.look` does.
+    """Cut a box out of an image and bring it to a size, as `crops.look` does: halved first, then bilinear.
 
     Args:
         image: (H, W, 3) uint8.
@@ -41,13 +45,26 @@ def cut(image: NDArray[np.uint8], box_xyxy: NDArray[Any], height: int, width: in
         (height, width, 3) uint8, bilinear; black where the middle of a pixel lies outside
         those of the image's outermost pixels.
     """
-    xmin, ymin, xmax, ymax = box_xyxy
+    xmin, ymin, xmax, ymax = box = np.asarray(box_xyxy, np.float64)
+    factor = _factor(min((xmax - xmin) / width, (ymax - ymin) / height))
+    if factor > 1:
+        image = np.asarray(Image.fromarray(image).reduce(factor))
+        xmin, ymin, xmax, ymax = box / factor
     y, next_y, share_y, inside_y = _samples(ymin, ymax, height, image.shape[0])
     x, next_x, share_x, inside_x = _samples(xmin, xmax, width, image.shape[1])
     rows = _between(image[y], image[next_y], share_y[:, None, None])
     crop = _between(rows[:, x], rows[:, next_x], share_x[:, None])
     crop *= (inside_y[:, None] & inside_x)[..., None]
     return (crop + 0.5).astype(np.uint8)
+
+
+def _factor(step: float) -> int:
+    """The largest of 1, 2, 4 and 8 by which an image can be made smaller and stay finer than the crop.
+
+    Args:
+        step: pixels of the image to one of the crop.
+    """
+    return max(factor for factor in (1, 2, 4, 8) if factor == 1 or step * ROUNDING >= factor)
 
 
 def _samples(start: float, end: float, count: int, size: int) -> tuple[NDArray[Any], ...]:

@@ -24,8 +24,8 @@ KEYPOINTS = "keypoints"
 SETTINGS = "pose.json"
 """The settings of the model, in the exported folder."""
 
-_FROZEN_GRAPH = "frozen_inference_graph.pb"
-_SAVED_MODEL = "saved_model"
+FROZEN_GRAPH = "frozen_inference_graph.pb"
+SAVED_MODEL = "saved_model"
 _SIGNATURE = "serving_default"
 _WANTED = "Give the folder that pose.export wrote."
 _SHARED_AT_MOST = 2  # a process may serve two runs in turn
@@ -99,12 +99,12 @@ def load_network(path: Path) -> PoseNetwork:
     path = Path(path)
     if path.is_file() and path.name != "saved_model.pb":
         return _load_frozen(path)
-    if (path / _FROZEN_GRAPH).is_file():
-        return _load_frozen(path / _FROZEN_GRAPH)
-    for folder in (path, path / _SAVED_MODEL, path.parent):
+    if (path / FROZEN_GRAPH).is_file():
+        return _load_frozen(path / FROZEN_GRAPH)
+    for folder in (path, path / SAVED_MODEL, path.parent):
         if (folder / "saved_model.pb").is_file():
             return _load_saved(folder)
-    raise InputError(f"{path}: holds neither {_FROZEN_GRAPH} nor a SavedModel. {_WANTED}")
+    raise InputError(f"{path}: holds neither {FROZEN_GRAPH} nor a SavedModel. {_WANTED}")
 
 
 def shared_network(path: Path, run: str) -> PoseNetwork:

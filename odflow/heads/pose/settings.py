@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,10 @@ from pydantic.dataclasses import dataclass
 
 from odflow.errors import ConfigError, InputError
 from odflow.heads.pose.skeleton import Skeleton
+from odflow.training.settings import Settings
 
 if TYPE_CHECKING:
     from odflow.heads.pose.architecture import Pose
-    from odflow.training.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,20 @@ class PoseModel:
         from odflow.heads.pose.architecture import Pose
 
         return Pose(settings)
+
+
+@dataclasses.dataclass(frozen=True)
+class PoseSettings(Settings):
+    """What is trained, and how.
+
+    Attributes:
+        model: the network.
+        training: how it is trained.
+        keep: what the weights that are kept are best at: `pck` or `loss`.
+    """
+
+    model: PoseModel
+    keep: str = "pck"
 
 
 def write_model(model: PoseModel, path: Path) -> None:

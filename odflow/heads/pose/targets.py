@@ -48,8 +48,8 @@ class Targets:
         outside = -2.0 * self._radius - 1.0  # no place of a profile
         cells = tf.floor(tf.where(labelled, places, outside))
         cells = tf.cast(tf.clip_by_value(cells, outside, 1e6), tf.int32) + self._radius
-        rows = self._rows @ tf.one_hot(cells[:, 1], self._rows.shape[1], axis=0)
-        columns = self._columns @ tf.one_hot(cells[:, 0], self._columns.shape[1], axis=0)
+        rows = tf.matmul(self._rows, tf.one_hot(cells[:, 1], self._rows.shape[1], axis=0))
+        columns = tf.matmul(self._columns, tf.one_hot(cells[:, 0], self._columns.shape[1], axis=0))
         return rows[:, tf.newaxis] * columns
 
 
@@ -72,7 +72,7 @@ def patch(settings: Heatmaps) -> NDArray[np.float32]:
         raise ConfigError(f"heatmaps: {error}") from error
 
 
-def _places(profile: NDArray[np.float32], cells: int) -> tf.Tensor:
+def _places(profile: NDArray[np.float32], cells: int) -> NDArray[np.float32]:
     """(cells, cells + 2 radius) float32: a column for each place of the profile that shows.
 
     Its middle is `radius` cells outside in the first column and the last.
@@ -80,4 +80,4 @@ def _places(profile: NDArray[np.float32], cells: int) -> tf.Tensor:
     radius = len(profile) // 2
     distances = np.arange(cells)[:, np.newaxis] - (np.arange(cells + 2 * radius) - radius)
     padded = np.pad(profile, 1)  # zero beyond the profile
-    return tf.constant(padded[np.clip(distances + radius + 1, 0, len(padded) - 1)], tf.float32)
+    return padded[np.clip(distances + radius + 1, 0, len(padded) - 1)].astype(np.float32)

@@ -54,7 +54,7 @@ class Export(Stage):
 
     def run(self, job: Job) -> None:
         """Build the network around the trained weights, write it out, and check what was written."""
-        from odflow.heads.pose.exported import SETTINGS
+        from odflow.heads.pose.exported import FROZEN_GRAPH, SAVED_MODEL, SETTINGS
         from odflow.heads.pose.graph import check, trained_graph, write_frozen_graph, write_saved_model
         from odflow.heads.pose.settings import read_model
 
@@ -63,7 +63,7 @@ class Export(Stage):
         model = read_model(self.trained / SETTINGS)
         graph = trained_graph(model, self.trained)
         self.exported.mkdir()
-        forms = {"frozen_inference_graph.pb": write_frozen_graph, "saved_model": write_saved_model}
+        forms = {FROZEN_GRAPH: write_frozen_graph, SAVED_MODEL: write_saved_model}
         for name, write in job.progress(forms.items(), total=len(forms), unit="file"):
             file = self.exported / name
             write(graph, file)

@@ -12,8 +12,7 @@ from odflow.graph.job import Job
 from odflow.graph.stage import InputPath, OutputFolder, Stage, output
 
 if TYPE_CHECKING:
-    from odflow.heads.pose.architecture import PoseSettings
-    from odflow.heads.pose.settings import PoseModel
+    from odflow.heads.pose.settings import PoseModel, PoseSettings
     from odflow.training.loop.run_options import Options
     from odflow.training.settings import Optimizer
 
@@ -188,7 +187,7 @@ class Train(Stage):
         return people
 
     def _settings(self, model: PoseModel, people: int) -> PoseSettings:
-        from odflow.heads.pose.architecture import PoseSettings
+        from odflow.heads.pose.settings import PoseSettings
         from odflow.training.settings import Training
 
         steps = self.num_steps or self._steps(self.epochs, people)

@@ -8,8 +8,8 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from odflow.errors import ConfigError, InputError  # noqa: E402
-from odflow.heads.pose.architecture import Pose, PoseSettings  # noqa: E402
-from odflow.heads.pose.settings import Crop, Heatmaps, PoseModel  # noqa: E402
+from odflow.heads.pose.architecture import Pose  # noqa: E402
+from odflow.heads.pose.settings import Crop, Heatmaps, PoseModel, PoseSettings  # noqa: E402
 from odflow.heads.pose.skeleton import read_skeleton  # noqa: E402
 from odflow.odapi.checkpoint import weights_of  # noqa: E402
 from odflow.training.architecture import architecture  # noqa: E402
