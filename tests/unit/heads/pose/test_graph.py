@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 tf = pytest.importorskip("tensorflow")
+import tf_keras  # noqa: E402
 
 from odflow.errors import InputError, StageError  # noqa: E402
 from odflow.heads.pose.graph import (  # noqa: E402
@@ -26,7 +27,7 @@ def noise(count, height, width):
 
 def weights(folder, seed):
     """A checkpoint whose batch norms have seen images, so that no map is flat."""
-    tf.keras.utils.set_random_seed(seed)
+    tf_keras.utils.set_random_seed(seed)
     network = StackedHourglass(MODEL)
     for step in range(3):
         network(noise(4, 64, 48) // (step + 1), training=True)
