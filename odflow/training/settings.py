@@ -249,6 +249,10 @@ class LearningRate:
     warmup: bool = False
 
 
+LOSS = "loss"
+"""What a head's evaluations during training call the mean loss of an example."""
+
+
 @dataclass(frozen=True)
 class Plateau:
     """Lower the learning rate when the evaluations get no better.
