@@ -5,6 +5,7 @@ All of it follows from one table that masks add up to, whatever their sizes: `co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ IGNORE = 255
 
 THRESHOLDS: NDArray[np.float64] = np.arange(10, 20) / 20
 """0.5, 0.55 to 0.95: what `thresholded_iou_score` compares with."""
+
+MEAN_IOU = "mIoU"
 
 Integers = NDArray[np.integer[Any]]
 
@@ -78,6 +81,21 @@ def pixel_accuracy(confusion: Integers) -> float | None:
     """The share of pixels whose class is right, 0 to 1; None if there is no pixel."""
     pixels = int(confusion.sum())
     return int(np.trace(confusion)) / pixels if pixels else None
+
+
+def mask_metrics(confusion: Integers, names: Sequence[str]) -> dict[str, float | None]:
+    """All of it by name: `mIoU`, `pixel_accuracy`, and `IoU/NAME` of each class; None where there is none.
+
+    Args:
+        confusion: (C, C), see `confusion_matrix`.
+        names: of the C classes.
+    """
+    ious = (None if np.isnan(iou) else float(iou) for iou in class_iou(confusion))
+    return {
+        MEAN_IOU: mean_iou(confusion),
+        "pixel_accuracy": pixel_accuracy(confusion),
+        **{f"IoU/{name}": iou for name, iou in zip(names, ious, strict=True)},
+    }
 
 
 def thresholded_iou_score(iou: Floats | float) -> Floats:

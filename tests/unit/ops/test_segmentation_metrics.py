@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from odflow.ops.segmentation_metrics import (
     class_iou,
     confusion_matrix,
+    mask_metrics,
     mean_iou,
     pixel_accuracy,
     thresholded_iou_score,
@@ -74,6 +75,14 @@ def test_a_class_that_never_occurs_has_no_iou_even_where_it_is_predicted():
     confusion = confusion_matrix(np.array([0, 0, 1]), np.array([0, 2, 1]), 4)
     np.testing.assert_array_equal(class_iou(confusion), [0.5, 1.0, np.nan, np.nan])
     assert mean_iou(confusion) == 0.75
+    assert mask_metrics(confusion, ["a", "b", "c", "d"]) == {
+        "mIoU": 0.75,
+        "pixel_accuracy": 2 / 3,
+        "IoU/a": 0.5,
+        "IoU/b": 1.0,
+        "IoU/c": None,
+        "IoU/d": None,
+    }
 
 
 @given(st.integers(0, 100))
