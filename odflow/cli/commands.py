@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -215,15 +214,8 @@ def _graph(given: Namespace, registry: Registry) -> int:
 def _stages(given: Namespace, registry: Registry) -> int:
     from odflow.graph.stage import summary
 
-    rows = []
-    for name in registry.names():
-        try:
-            rows.append((name, summary(registry.get(name))))
-        except ConfigError as error:
-            registry.remarks.append(str(error))
+    rows = [(name, summary(stage)) for name, stage in registry.working().items()]
     _print_table(("stage", "what for"), rows)
-    for remark in registry.remarks:
-        print(f"warning: {remark}", file=sys.stderr)
     return 0
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
@@ -12,19 +13,18 @@ if TYPE_CHECKING:
     from odflow.graph.stage import Stage
 
 GROUP = "odflow.stages"
+_log = logging.getLogger("odflow")
 
 
 class Registry:
     """Stages by name. A class is imported when it is asked for, so a broken one harms nobody else.
 
     Args:
-        stages: name to a stage class, or to the entry point that leads to one.
-        remarks: what was odd about them, a line each.
+        stages: name to a stage class, or to the entry points of that name.
     """
 
-    def __init__(self, stages: Mapping[str, type[Stage] | EntryPoint], remarks: Iterable[str] = ()) -> None:
+    def __init__(self, stages: Mapping[str, type[Stage] | Sequence[EntryPoint]]) -> None:
         self._stages = dict(stages)
-        self.remarks = list(remarks)
 
     @classmethod
     def installed(cls) -> Registry:
@@ -32,13 +32,7 @@ class Registry:
         named: dict[str, list[EntryPoint]] = {}
         for point in entry_points(group=GROUP):
             named.setdefault(point.name, []).append(point)
-        remarks = []
-        for name, points in named.items():
-            if len(points) > 1:  # who brought a point is slow to find out
-                points.sort(key=lambda point: (_package(point) != "odflow", _package(point)))
-                first, *others = dict.fromkeys(map(_package, points))
-                remarks += [f'stage "{name}" of {other} is hidden by that of {first}.' for other in others]
-        return cls({name: points[0] for name, points in named.items()}, remarks)
+        return cls(named)
 
     def names(self) -> list[str]:
         """Every name, sorted; whether its class can be imported is not known yet."""
@@ -48,14 +42,38 @@ class Registry:
         """Import the stage of a name.
 
         Raises:
-            ConfigError: no stage has this name, or its class cannot be imported.
+            ConfigError: no stage has this name, several packages bring one, or its class
+                cannot be imported.
         """
         if name not in self._stages:
             raise ConfigError(f'stage "{name}" is unknown.{nearest(name, self._stages)}')
         stage = self._stages[name]
-        if isinstance(stage, EntryPoint):
-            stage = self._stages[name] = _load(stage)
+        if not isinstance(stage, type):
+            stage = self._stages[name] = _load(_meant(stage))
         return stage
+
+    def working(self) -> dict[str, type[Stage]]:
+        """Import every stage, sorted by name; one that cannot be had is told and left out."""
+        found = {}
+        for name in self.names():
+            try:
+                found[name] = self.get(name)
+            except ConfigError as error:
+                _log.warning("%s", error)
+        return found
+
+
+def _meant(points: Sequence[EntryPoint]) -> EntryPoint:
+    """The one of a name. Nobody takes a name from odflow; between others there is nothing to choose by."""
+    if len(points) == 1:
+        return points[0]  # who brought a point is slow to find out
+    own = [point for point in points if _package(point) == "odflow"]
+    others = sorted(f"{_package(point)} ({point.value})" for point in points if point not in own)
+    if not own:
+        brought = " and by ".join(others)
+        raise ConfigError(f'stage "{points[0].name}" is brought by {brought}. Uninstall all but one.')
+    _log.warning('stage "%s" is that of odflow; it hides that of %s.', own[0].name, " and ".join(others))
+    return own[0]
 
 
 def _load(point: EntryPoint) -> type[Stage]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from odflow.errors import ConfigError
 from odflow.graph.pipeline import NAME
 from odflow.graph.reading import MOST_RETRIES
 from odflow.graph.registry import Registry
@@ -15,17 +14,12 @@ _SCALARS = {"string", "number", "integer", "boolean", "null"}
 
 
 def schema(registry: Registry) -> dict[str, Any]:
-    """Describe pipeline files with the stages that are installed; a broken one is left out.
+    """Describe pipeline files with the stages that are installed; a broken one is told and left out.
 
     Returns:
         A JSON Schema of draft 2020-12. Wherever a value may stand, ``${...}`` may too.
     """
-    stages = {}
-    for name in registry.names():
-        try:
-            stages[name] = registry.get(name)
-        except ConfigError as error:
-            registry.remarks.append(str(error))
+    stages = registry.working()
     named = f"^{NAME.pattern}$"
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -224,7 +224,7 @@ def test_the_store_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch
 def test_stages_lists_what_works_and_warns_of_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
     from importlib.metadata import EntryPoint
 
-    broken = EntryPoint("broken", "no_such_module:Stage", "odflow.stages")
+    broken = [EntryPoint("broken", "no_such_module:Stage", "odflow.stages")]
     assert main(["stages"], Registry({"show": Show, "broken": broken})) == 0
     told = capsys.readouterr()
     assert told.out.splitlines() == ["stage  what for", "show   Show every field."]
