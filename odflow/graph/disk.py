@@ -55,7 +55,8 @@ def held(path: Path, what: str, stopped: Callable[[], bool] = lambda: False) -> 
     ever left behind. What the file says of its owner is for the message alone.
 
     Args:
-        path: the lock file; it is there as long as the lock is held.
+        path: the lock file; it is there as long as the lock is held. A killed process leaves
+            it to the next one that wants the lock, or to `remove_free_locks`.
         what: is being done, for others who wait.
         stopped: asked while waiting; true gives up.
 
@@ -74,6 +75,15 @@ def held(path: Path, what: str, stopped: Callable[[], bool] = lambda: False) -> 
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+def remove_free_locks(folder: Path) -> None:
+    """Remove the lock files that killed processes left in a folder: those that nobody holds."""
+    for path in sorted(folder.glob("*.lock")) + sorted(folder.glob("*.busy")):
+        with suppress(OSError), path.open("r+") as lock:  # gone, or held
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(lock.fileno()).st_ino == path.stat().st_ino:
+                path.unlink()
 
 
 def _lock(path: Path, stopped: Callable[[], bool]) -> IO[str]:

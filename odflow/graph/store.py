@@ -33,6 +33,7 @@ from odflow.graph.disk import (
     make_folder,
     put_in_place,
     remove,
+    remove_free_locks,
     told_by_disk,
     write_whole,
 )
@@ -155,6 +156,7 @@ class Store:
             except BlockingIOError:
                 _log.info("waits for another process that uses %s.", self.folder)
                 fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            remove_free_locks(self.folder / "staging")
             yield
 
     def publish(self, key: str, stage: Stage, said: Sequence[str], seconds: float) -> Result:

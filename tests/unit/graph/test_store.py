@@ -184,3 +184,15 @@ def test_work_is_not_discarded_while_somebody_writes_there(stage: Any) -> None:
         assert looked == [True, True]
         assert not staging.exists()
         assert not busy.exists()
+
+
+def test_locks_that_killed_processes_left_go_with_the_next_use(stage: Any) -> None:
+    store = Store(Path("store"))
+    make(store, stage)
+    left = [Path("store/staging") / f"{KEY}.{kind}" for kind in ("lock", "busy")]
+    for path in left:
+        path.write_text("{}")
+    other = Path("store/staging/other.lock")
+    with held(other, "another run"), store.in_use():
+        assert list(Path("store/staging").iterdir()) == [other]
+    assert not list(Path("store/staging").iterdir())
