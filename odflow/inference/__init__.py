@@ -1,4 +1,4 @@
-"""Running a trained detector: frozen GraphDef, SavedModel, exported folder, TFLite."""
+"""Running a trained model, a detector or a head's: frozen GraphDef, SavedModel, exported folder, TFLite."""
 
 import os
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from odflow.errors import InputError
 from odflow.formats.label_map import LabelMap, read_label_map
 from odflow.inference.detections import Detections
+from odflow.inference.image_graph import load_image_graph
+from odflow.inference.session import ImageGraph
+from odflow.inference.sharing import load_shared
+from odflow.odapi import tensor_names
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_FROZEN_GRAPH = "frozen_inference_graph.pb"
 _LABEL_MAP = "label_map.pbtxt"
-_SAVED_MODEL = "saved_model"
-_SHARED_AT_MOST = 2  # a process may serve two runs in turn
 _WANTED = (
     "Give a frozen graph (.pb), a SavedModel folder, an exported folder or a TFLite file with detections."
 )
@@ -38,6 +37,20 @@ class Detector(Protocol):
         """
 
 
+class GraphDetector:
+    """A graph that gives the API's four outputs."""
+
+    def __init__(self, graph: ImageGraph) -> None:
+        """Take a graph that computes `tensor_names.OUTPUTS`."""
+        self._graph = graph
+
+    def detect(self, image: NDArray[np.uint8]) -> Detections:
+        """Find objects; see `Detector.detect`."""
+        boxes, scores, classes, count = self._graph.run(image[None])
+        number = int(count[0])
+        return Detections.by_score(boxes[0][:number], scores[0][:number], classes[0][:number])
+
+
 def load_detector(path: Path) -> Detector:
     """Load a detector of any of the forms that odflow reads.
 
@@ -50,19 +63,11 @@ def load_detector(path: Path) -> Detector:
         InputError: no such path, damaged, or not a detector; the message says what was found.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path}: no such model. {_WANTED}")
-    if path.is_dir():
-        return _load_folder(path)
-    if _is_tflite(path):
+    if path.is_file() and _is_tflite(path):
         from odflow.inference.tflite import load_tflite
 
         return load_tflite(path)
-    if path.name == "saved_model.pb":
-        return _load_folder(path.parent)
-    from odflow.inference.frozen_graph import load_frozen_graph
-
-    return load_frozen_graph(path)
+    return GraphDetector(load_image_graph(path, tensor_names.OUTPUTS, _WANTED))
 
 
 def shared_detector(path: Path, run: str) -> Detector:
@@ -75,8 +80,7 @@ def shared_detector(path: Path, run: str) -> Detector:
     Raises:
         InputError: as `load_detector`.
     """
-    with _loading:
-        return _load_once(path, run)
+    return load_shared(load_detector, path, run)
 
 
 def model_label_map(model: Path, given: Path | None) -> LabelMap:
@@ -94,27 +98,6 @@ def model_label_map(model: Path, given: Path | None) -> LabelMap:
     if not path.is_file():
         raise InputError(f"{model}: holds no label map. Give label_map, the .pbtxt of its classes.")
     return read_label_map(path)
-
-
-_loading = Lock()
-
-
-@lru_cache(_SHARED_AT_MOST)
-def _load_once(path: Path, run: str) -> Detector:
-    return load_detector(path)
-
-
-def _load_folder(folder: Path) -> Detector:
-    if (folder / _FROZEN_GRAPH).is_file():
-        from odflow.inference.frozen_graph import load_frozen_graph
-
-        return load_frozen_graph(folder / _FROZEN_GRAPH)
-    for saved_model in (folder, folder / _SAVED_MODEL):
-        if (saved_model / "saved_model.pb").is_file():
-            from odflow.inference.saved_model import load_saved_model
-
-            return load_saved_model(saved_model)
-    raise InputError(f"{folder}: holds neither {_FROZEN_GRAPH} nor a SavedModel. {_WANTED}")
 
 
 def _is_tflite(path: Path) -> bool:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from odflow.errors import ImageError
+from odflow.inference.chunks import Chunk, Spread, work_in_chunks
 from odflow.inference.detections import Detections
 from odflow.inference.detector import Detector, shared_detector
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Item = TypeVar("Item")
-
-_CHUNK = 16  # images: enough for the way to another machine, few enough to end together
 
 
 @dataclass(frozen=True)
@@ -40,27 +37,22 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk(Generic[Item]):
-    """What one worker does at a time.
+class Means:
+    """What the workers need.
 
     Attributes:
-        run: the same for all chunks of a run.
+        run: names the run.
         model: as `load_detector` takes it.
-        items: a few images, by whatever `read` takes.
         read: gives an item's pixels; importable by name.
     """
 
     run: str
     model: Path
-    items: Sequence[Item]
-    read: Callable[[Item], NDArray[np.uint8]]
+    read: Callable[[Any], NDArray[np.uint8]]
 
 
 def detect_all(
-    model: Path,
-    items: Iterable[Item],
-    read: Callable[[Item], NDArray[np.uint8]],
-    spread: Callable[[Callable[[Chunk[Any]], list[Seen]], Iterable[Chunk[Any]]], Iterable[list[Seen]]],
+    model: Path, items: Iterable[Item], read: Callable[[Item], NDArray[np.uint8]], spread: Spread
 ) -> Iterator[tuple[Item, Seen]]:
     """Detect in many images, several at once.
 
@@ -78,22 +70,13 @@ def detect_all(
         InputError: the model cannot be loaded.
         StageError: the model failed on an image.
     """
-    under_way: deque[Sequence[Item]] = deque()  # so that nobody has to send the items back
-
-    def chunks() -> Iterator[Chunk[Item]]:
-        run, waiting = uuid4().hex, iter(items)
-        while chunk := list(islice(waiting, _CHUNK)):
-            under_way.append(chunk)
-            yield Chunk(run, model, chunk, read)
-
-    for seen in spread(detect_chunk, chunks()):
-        yield from zip(under_way.popleft(), seen, strict=True)
+    return work_in_chunks(detect_chunk, Means(uuid4().hex, model, read), items, spread)
 
 
-def detect_chunk(chunk: Chunk[Item]) -> list[Seen]:
+def detect_chunk(chunk: Chunk[Means, Any]) -> list[Seen]:
     """Detect in a few images, one after the other, as one of `detect_all`'s workers."""
-    detector = shared_detector(chunk.model, chunk.run)
-    return [_look(detector, item, chunk.read) for item in chunk.items]
+    detector = shared_detector(chunk.means.model, chunk.means.run)
+    return [_look(detector, item, chunk.means.read) for item in chunk.items]
 
 
 def _look(detector: Detector, item: Item, read: Callable[[Item], NDArray[np.uint8]]) -> Seen:

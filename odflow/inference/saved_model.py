@@ -1,29 +1,34 @@
-"""SavedModels, as the API's TF1 and TF2 exporters write them."""
+"""SavedModels, as the API's TF1 and TF2 exporters and odflow's heads write them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from odflow.errors import InputError
-from odflow.inference.session import SessionDetector, check_image, first_line, new_session
+from odflow.inference.session import ImageGraph, first_line, new_session
 from odflow.inference.tensorflow_alone import import_tensorflow
 from odflow.odapi import tensor_names
 
 _SIGNATURE = "serving_default"
 
 
-def load_saved_model(folder: Path) -> SessionDetector:
+def load_saved_model(folder: Path, outputs: Sequence[str], wanted: str) -> ImageGraph:
     """Load a SavedModel by its signature `serving_default`.
 
     TF1's loader reads TF2's SavedModels too, three times as fast as `tf.saved_model.load`,
     and gives a session as for a frozen graph.
 
+    Args:
+        folder: of the SavedModel.
+        outputs: what to compute, by the signature's names.
+        wanted: ends the message when it computes something else.
+
     Raises:
-        InputError: damaged, no such signature, no single image input, or no detections.
+        InputError: damaged, no such signature, no single image input, or none of these outputs.
     """
     tf = import_tensorflow()
 
@@ -38,15 +43,12 @@ def load_saved_model(folder: Path) -> SessionDetector:
         names = ", ".join(sorted(meta.signature_def)) or "none"
         raise InputError(f"{folder}: has no signature {_SIGNATURE}. Its signatures: {names}.")
     signature = meta.signature_def[_SIGNATURE]
-    missing = [name for name in tensor_names.OUTPUTS if name not in signature.outputs]
+    missing = [name for name in outputs if name not in signature.outputs]
     if missing:
-        raise InputError(
-            f"{folder}: gives no {', '.join(missing)}. Its outputs: {', '.join(sorted(signature.outputs))}."
-        )
+        there = ", ".join(sorted(signature.outputs))
+        raise InputError(f"{folder}: gives no {', '.join(missing)}. Its outputs: {there}. {wanted}")
     image = signature.inputs[_image_key(folder, signature)].name
-    check_image(graph.get_tensor_by_name(image), str(folder))
-    outputs = {name: signature.outputs[name].name for name in tensor_names.OUTPUTS}
-    return SessionDetector(session, image, outputs, str(folder))
+    return ImageGraph(session, image, [signature.outputs[name].name for name in outputs], str(folder))
 
 
 def _image_key(folder: Path, signature: Any) -> str:

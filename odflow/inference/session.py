@@ -1,21 +1,18 @@
-"""Running a TensorFlow graph as a detector: one session for all images."""
+"""Running a TensorFlow graph: one session for all images."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from odflow.errors import InputError, StageError
-from odflow.inference.detections import Detections
 from odflow.inference.tensorflow_alone import import_tensorflow
 from odflow.inference.threads import WORKERS, cores
-from odflow.odapi import tensor_names
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 _PREAMBLES = ("Graph execution error:", "Detected at node", "Node: ")
@@ -40,38 +37,47 @@ def new_session(graph: Any) -> Any:
     return tf.compat.v1.Session(graph=graph, config=config)
 
 
-class SessionDetector:
-    """A graph in a session: image in, the API's four outputs out."""
+class ImageGraph:
+    """A graph in a session: images in, outputs out; safe to call from several threads at once."""
 
-    def __init__(self, session: Any, image: str, outputs: Mapping[str, str], place: str) -> None:
+    def __init__(self, session: Any, image: str, outputs: Sequence[str], place: str) -> None:
         """Bind a session's graph.
 
         Args:
             session: a `tf.compat.v1.Session`.
             image: the name of the image tensor.
-            outputs: the tensor names of `tensor_names.OUTPUTS`.
+            outputs: the names of the tensors to compute.
             place: what messages call the model.
+
+        Raises:
+            InputError: the image tensor takes no uint8 images.
         """
+        check_image(session.graph.get_tensor_by_name(image), place)
         self._place = place
         self._first = Lock()
         self._optimized = False
         self._failure = import_tensorflow().errors.OpError
-        self._run = session.make_callable([outputs[name] for name in tensor_names.OUTPUTS], [image])
+        self._call = session.make_callable(list(outputs), [image])
 
-    def detect(self, image: NDArray[np.uint8]) -> Detections:
-        """Find objects; see `Detector.detect`."""
+    def run(self, images: NDArray[np.uint8]) -> list[NDArray[Any]]:
+        """Compute the outputs, in the order in which they were asked for.
+
+        Args:
+            images: (N, height, width, 3) uint8 RGB.
+
+        Raises:
+            StageError: the graph failed.
+        """
         try:
-            boxes, scores, classes, count = self._outputs(image[np.newaxis])
+            return self._outputs(images)
         except self._failure as error:
             raise StageError(f"{self._place}: the model failed ({first_line(error)}).") from None
-        number = int(count[0])
-        return Detections.by_score(boxes[0][:number], scores[0][:number], classes[0][:number])
 
-    def _outputs(self, images: NDArray[np.uint8]) -> Any:
+    def _outputs(self, images: NDArray[np.uint8]) -> list[NDArray[Any]]:
         if self._optimized:
-            return self._run(images)
+            return list(self._call(images))
         with self._first:  # threads that begin together would each optimize the graph for itself
-            outputs = self._run(images)
+            outputs = list(self._call(images))
             self._optimized = True
             return outputs
 

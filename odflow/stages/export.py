@@ -25,8 +25,6 @@ FILES = {
     "tflite_int8": "detector_int8.tflite",
 }
 
-CHECKED_AT_MOST = 20
-
 
 class Export(Stage):
     """Turn a trained detector into a frozen graph, a SavedModel, TFLite files.
@@ -57,8 +55,8 @@ class Export(Stage):
     )
     check_images: InputPath | None = Field(
         None,
-        description=f"images in which each file must detect what the checkpoint does (the first "
-        f"{CHECKED_AT_MOST} are used); drawn ones if left out",
+        description="images in which each file must detect what the checkpoint does (the first 20 are "
+        "used); drawn ones if left out",
     )
 
     exported: OutputFolder = output(
@@ -141,19 +139,13 @@ class Export(Stage):
     def _checked(self, form: str, detector: Any) -> str:
         """Load what was written again, and say how it compares."""
         from odflow.training.export.check import EXACT, QUANTIZED, check, expect
+        from odflow.training.export.drawn_images import images_to_check
 
         file = self.exported / FILES[form]
-        expected = expect(detector, self._pictures())
+        expected = expect(detector, images_to_check(self.check_images))
         agreement = check(file, expected, QUANTIZED if form == "tflite_int8" else EXACT)
         size = sum(one.stat().st_size for one in (file, *file.rglob("*")) if one.is_file()) / 1e6
         return f"{FILES[form]}, {size:.1f} MB: {agreement.summary()}"
-
-    def _pictures(self) -> Iterator[NDArray[np.uint8]]:
-        if self.check_images is not None:
-            return _images(self.check_images, CHECKED_AT_MOST)
-        from odflow.training.export.drawn_images import drawn_images
-
-        return drawn_images()
 
 
 def _images(path: Path | None, at_most: int) -> Iterator[NDArray[np.uint8]]:

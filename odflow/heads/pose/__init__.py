@@ -5,7 +5,7 @@
 - `person`, `joint_choice`, `left_out`, `record_check`: people of tables and records, and who is of no use.
 - `inputs`, `crops`, `targets`: from a record to a crop and its heatmaps, in `tf.data`.
 - `hourglass`, `losses`, `prediction`, `architecture`: the network, as `odflow.training` trains it.
-- `graph`, `exported`: what is written in the end, and how it is loaded again.
+- `sameness`: when two graphs find the same joints.
 - `people`, `cutting`, `detection`, `drawing`: finding joints in photographs.
 - `evaluation`, `measures`, `curves`: how good what is found is, during training and afterwards.
 """

@@ -10,7 +10,6 @@ import tensorflow as tf
 import tf_keras
 
 from odflow.formats.label_map import LabelMap
-from odflow.heads.pose.exported import KEYPOINTS
 from odflow.heads.pose.hourglass import StackedHourglass, check_shape
 from odflow.heads.pose.inputs import PoseInputs
 from odflow.heads.pose.losses import heatmap_loss
@@ -19,10 +18,7 @@ from odflow.heads.pose.settings import PoseModel
 from odflow.ops.keypoint_metrics import PCK
 from odflow.training.architecture import Evaluator, Goal, Tensors
 from odflow.training.checkpoints import Parts
-from odflow.training.settings import Settings
-
-LOSS = "loss"
-"""What evaluations during training call the mean loss of an example."""
+from odflow.training.settings import LOSS, Settings
 
 
 class Pose:
@@ -89,7 +85,7 @@ class Pose:
 
         return PoseEvaluator(self, records)
 
-    def detect(self, network: tf_keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
+    def predict(self, network: tf_keras.Model, images: tf.Tensor) -> tf.Tensor:
         """Find the joints of the one person in each image.
 
         Args:
@@ -97,12 +93,12 @@ class Pose:
             images: (N, H, W, 3) uint8 RGB, any size, each filled by its person.
 
         Returns:
-            keypoints (N, joints, 3) float32: y and x as shares of the image's height and
-            width, and a score, the height of the heatmap there as a share of its peak, 0 to 1.
+            (N, joints, 3) float32: y and x as shares of the image's height and width, and a
+            score, the height of the heatmap there as a share of its peak, 0 to 1.
         """
         inputs, placement = fit(images, self.model.crop)
         maps = network(inputs, training=False)[-1]
-        return {KEYPOINTS: placement.to_image(find_joints(maps, self.model.heatmaps))}
+        return placement.to_image(find_joints(maps, self.model.heatmaps))
 
 
 def _parts(model: PoseModel) -> Parts:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from odflow.formats.plots import legend_beside, line_style, panels
 from odflow.ops.keypoint_metrics import THRESHOLDS, CorrectKeypoints
 
 if TYPE_CHECKING:
@@ -26,24 +27,17 @@ def plot_curves(
         baseline: the mean pose's, for the same panels; may be empty.
         path: a PNG file; the same figures give the same bytes.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8 * len(correct), 5), dpi=100, layout="constrained")
-    panels = figure.subplots(1, len(correct), squeeze=False)[0]
-    for place, (axes, one) in enumerate(zip(panels, correct, strict=True)):
-        _panel(axes, one, baseline[place].mean_curve() if place < len(baseline) else None)
-    FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})
+    with panels(path, len(correct)) as drawn:
+        for place, (axes, one) in enumerate(zip(drawn, correct, strict=True)):
+            _panel(axes, one, baseline[place].mean_curve() if place < len(baseline) else None)
 
 
 def _panel(axes: Axes, correct: CorrectKeypoints, baseline: NDArray[np.float64] | None) -> None:
-    styles = ("-", "--", ":")
     for place, (joint, curve) in enumerate(correct.curves().items()):
-        axes.plot(THRESHOLDS, curve, styles[place // 10 % 3], label=joint, linewidth=1)
+        axes.plot(THRESHOLDS, curve, line_style(place), label=joint, linewidth=1)
     axes.plot(THRESHOLDS, correct.mean_curve(), color="black", linewidth=2.5, label="all joints")
     if baseline is not None:
         axes.plot(THRESHOLDS, baseline, color="grey", linewidth=2.5, label="mean pose")
     axes.set(xlim=(0, 0.5), ylim=(0, 1), title=f"{correct.name} of {correct.persons} people")
     axes.set(xlabel=f"threshold, {_TITLES[correct.name]}", ylabel="share of labelled joints found")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1))
+    legend_beside(axes)

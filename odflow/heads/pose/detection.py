@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -16,16 +14,13 @@ from odflow.errors import ImageError
 from odflow.formats.images import read_image
 from odflow.formats.keypoints import joint_columns
 from odflow.heads.pose.cutting import cut, widened
-from odflow.heads.pose.exported import shared_network
 from odflow.heads.pose.people import People
-from odflow.heads.pose.settings import Crop
+from odflow.heads.pose.settings import POSE, Crop
+from odflow.inference.chunks import Chunk, Spread, work_in_chunks
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
-
-_CHUNK = 16
-"""Images that a worker looks at in one go."""
 
 _BATCH = 16
 """Persons that the network looks at in one go; fixed, as the last bits of a result depend on it."""
@@ -50,32 +45,30 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
-    """What one worker does at a time.
+class Means:
+    """What the workers need.
 
     Attributes:
-        run: the same for all chunks of a run.
-        model: as `load_network` takes it.
+        run: names the run.
+        model: as `Head.load` takes it.
         crop: the network's input.
-        people: of a few images.
     """
 
     run: str
     model: Path
     crop: Crop
-    people: Sequence[People]
 
 
 def find_joints(
     model: Path,
     crop: Crop,
     people: Iterable[People],
-    spread: Callable[[Callable[[Chunk], list[Found]], Iterable[Chunk]], Iterable[list[Found]]],
+    spread: Spread,
 ) -> Iterator[tuple[People, Found]]:
     """Find the joints of the people of many images, several images at once.
 
     Args:
-        model: as `load_network` takes it. Each worker process loads it once.
+        model: as `Head.load` takes it. Each worker process loads it once.
         crop: the network's input.
         people: taken as the work goes on.
         spread: calls a function on every value, by workers, and gives the results in order.
@@ -87,16 +80,7 @@ def find_joints(
         InputError: the model cannot be loaded, or is none of poses.
         StageError: the model failed.
     """
-    under_way: deque[Sequence[People]] = deque()  # so that nobody has to send them back
-
-    def chunks() -> Iterator[Chunk]:
-        run, waiting = uuid4().hex, iter(people)
-        while chunk := list(islice(waiting, _CHUNK)):
-            under_way.append(chunk)
-            yield Chunk(run, model, crop, chunk)
-
-    for found in spread(look_at, chunks()):
-        yield from zip(under_way.popleft(), found, strict=True)
+    return work_in_chunks(look_at, Means(uuid4().hex, model, crop), people, spread)
 
 
 def table_of(found: Iterable[tuple[People, Found]], joints: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
@@ -133,13 +117,13 @@ def table_of(found: Iterable[tuple[People, Found]], joints: Sequence[str]) -> tu
     return pd.concat(parts, axis=1), unreadable
 
 
-def look_at(chunk: Chunk) -> list[Found]:
+def look_at(chunk: Chunk[Means, People]) -> list[Found]:
     """Find the joints in a few images, as one of `find_joints`'s workers."""
-    network, crop = shared_network(chunk.model, chunk.run), chunk.crop
-    views = [_view(people, crop) for people in chunk.people]
+    network = POSE.shared(chunk.means.model, chunk.means.run)
+    views = [_view(people, chunk.means.crop) for people in chunk.items]
     crops = [one for view in views for one in view.crops]
     batches = (np.stack(crops[start : start + _BATCH]) for start in range(0, len(crops), _BATCH))
-    joints = np.concatenate([network.find(batch) for batch in batches]) if crops else _NOBODY
+    joints = np.concatenate([network.run(batch) for batch in batches]) if crops else _NOBODY
     ends = np.cumsum([len(view.crops) for view in views])
     return [view.found(part) for view, part in zip(views, np.split(joints, ends[:-1]), strict=True)]
 

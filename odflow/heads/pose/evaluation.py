@@ -14,6 +14,7 @@ from odflow.heads.pose.prediction import find_joints
 from odflow.ops.keypoint_metrics import TORSO, CorrectKeypoints, lengths_between
 from odflow.training.architecture import Metrics, Tensors
 from odflow.training.checkpoints import load_weights
+from odflow.training.settings import LOSS
 
 if TYPE_CHECKING:
     from odflow.heads.pose.architecture import Pose
@@ -67,7 +68,7 @@ class PoseEvaluator:
         if not losses:
             raise InputError(f"{self._records}: no record; nothing to measure.")
         # One by one, so that the last batch, which has fewer persons, does not count for more.
-        return {"loss": float(np.concatenate(losses).mean(dtype=np.float64)), **correct.at(TORSO)}
+        return {LOSS: float(np.concatenate(losses).mean(dtype=np.float64)), **correct.at(TORSO)}
 
     def _persons(self, files: list[str]) -> tf.data.Dataset:
         """Batches of crops with their labels, in the order of the records, the last one perhaps smaller."""

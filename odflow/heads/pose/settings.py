@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from odflow.errors import ConfigError, InputError
 from odflow.heads.pose.skeleton import Skeleton
+from odflow.inference.head_graph import Head
 from odflow.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -106,23 +104,5 @@ class PoseSettings(Settings):
     keep: str = "pck"
 
 
-def write_model(model: PoseModel, path: Path) -> None:
-    """Write a model's settings as JSON."""
-    path.write_bytes(TypeAdapter(PoseModel).dump_json(model, indent=2) + b"\n")
-
-
-def read_model(path: Path) -> PoseModel:
-    """Read what `write_model` wrote.
-
-    Raises:
-        InputError: there is no such file.
-        ConfigError: it is something else.
-    """
-    try:
-        return TypeAdapter(PoseModel).validate_json(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: does not exist; give the folder that pose.train wrote.") from error
-    except ValidationError as error:
-        raise ConfigError(
-            f"{path}: not the settings of a pose model ({error.errors()[0]['msg']})."
-        ) from error
+POSE = Head("pose", PoseModel, "keypoints")
+"""Its output: (N, joints, 3) float32, y x score; y and x as shares of the image's height and width."""

@@ -1,14 +1,33 @@
-"""Pictures to try a detector on where nobody gave any."""
+"""Pictures to try an exported model on: those that somebody gave, or else drawn ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 SIZES = ((240, 320), (480, 360), (300, 300))
 """Height and width in pixels."""
+
+_AT_MOST = 20
+
+
+def images_to_check(given: Path | None) -> Iterator[NDArray[np.uint8]]:
+    """The first 20 images of a folder or a list file; drawn ones where it is None.
+
+    Raises:
+        InputError: there is no image, or one cannot be read.
+    """
+    if given is None:
+        yield from drawn_images()
+        return
+    from odflow.formats.images import find_images, read_image
+
+    for image in islice(find_images(given), _AT_MOST):
+        yield read_image(image.path)
 
 
 def drawn_images() -> Iterator[NDArray[np.uint8]]:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from odflow.engines.threads import Threads
 from odflow.errors import ImageError, InputError, StageError
+from odflow.inference import chunks
 from odflow.inference import detector as loading
-from odflow.inference import run
 from odflow.inference.detector import Detections, shared_detector
 from odflow.inference.run import detect_all
 
@@ -80,7 +80,7 @@ def test_items_are_taken_only_as_results_are(loads):
     found = detect_all(Path("model"), items(), read, Threads(2).map)
     for asked in range(1, 200):
         next(found)
-        assert taken <= asked + 6 * run._CHUNK  # a chunk that is handed out, four under way, and one ahead
+        assert taken <= asked + 6 * chunks.CHUNK  # a chunk that is handed out, four under way, and one ahead
     found.close()
 
 
@@ -91,7 +91,7 @@ def test_no_worker_waits_where_one_chunk_ends_and_the_next_begins(loads, monkeyp
     """
     meeting = Barrier(2, timeout=10)
     monkeypatch.setattr(Counting, "detect", lambda self, image: image.any() and meeting.wait())
-    half, count = run._CHUNK // 2, 8 * run._CHUNK
+    half, count = chunks.CHUNK // 2, 8 * chunks.CHUNK
     images = [half <= number < count - half for number in range(count)]
     found = detect_all(Path("model"), images, lambda one: np.full((2, 2, 3), one, np.uint8), Threads(2).map)
     assert len(list(found)) == count
@@ -110,7 +110,7 @@ def test_a_model_is_loaded_once_for_all_threads_of_a_run(loads):
         assert len(detectors) == 1
     assert loads == [Path("model")] * 2
     loads.clear()
-    list(detect_all(Path("other"), range(5 * run._CHUNK), read, Threads(3).map))
+    list(detect_all(Path("other"), range(5 * chunks.CHUNK), read, Threads(3).map))
     assert loads == [Path("other")]
 
 

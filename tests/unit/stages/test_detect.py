@@ -165,7 +165,7 @@ class Stopping(Threads):
 
 def test_a_stopped_run_goes_on_where_it_was(undisturbed, looked_at, tmp_path, monkeypatch, caplog):
     stage, whole, said = undisturbed
-    monkeypatch.setattr("odflow.inference.run._CHUNK", 5)
+    monkeypatch.setattr("odflow.inference.chunks.CHUNK", 5)
     caplog.set_level(logging.INFO)
     for _ in range(2):
         with pytest.raises(RuntimeError, match="stopped"):
@@ -210,7 +210,7 @@ def test_killed_in_the_middle_of_any_write(undisturbed, looked_at, tmp_path, dat
 def test_chunks_of_any_size_give_the_same_bytes(undisturbed, tmp_path, monkeypatch):
     stage, whole, _ = undisturbed
     for size, jobs in ((1, 4), (7, 1), (36, 2), (37, 2), (100, 2)):
-        monkeypatch.setattr("odflow.inference.run._CHUNK", size)
+        monkeypatch.setattr("odflow.inference.chunks.CHUNK", size)
         execute(stage, tmp_path / str(size), name="detect", workers=Threads(jobs))
         for name in TABLES:
             assert (tmp_path / str(size) / name).read_bytes() == (whole / name).read_bytes()

@@ -63,9 +63,9 @@ class Detect(Stage):
         """Find, write the table, draw; unreadable images are counted and named."""
         from odflow.formats.keypoints import write_keypoints
         from odflow.heads.pose.detection import find_joints, table_of
-        from odflow.heads.pose.exported import exported_model
+        from odflow.heads.pose.settings import POSE
 
-        model = exported_model(self.model)
+        model = POSE.exported_model(self.model)
         people = self._people(job, model)
         looks = find_joints(self.model, model.crop, people, job.map)
         looked = job.progress(looks, total=len(people), unit="image")

@@ -61,11 +61,11 @@ class Evaluate(Stage):
     def run(self, job: Job) -> None:
         """Find where asked to, compare, write figures and curves."""
         from odflow.heads.pose.curves import plot_curves
-        from odflow.heads.pose.exported import exported_model
         from odflow.heads.pose.measures import metrics_of
+        from odflow.heads.pose.settings import POSE
         from odflow.heads.pose.skeleton import read_skeleton
 
-        model = exported_model(self.model) if self.model is not None else None
+        model = POSE.exported_model(self.model) if self.model is not None else None
         skeleton = model.skeleton if model else read_skeleton(str(self.skeleton))
         truth = self._truth(self.keypoints, self.split, skeleton)
         found = self._found(job, truth, model)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from odflow.heads.pose.settings import Crop, PoseModel, write_model
+from odflow.heads.pose.settings import POSE, Crop, PoseModel
 from odflow.heads.pose.skeleton import Skeleton
 
 SKELETON = Skeleton(
@@ -37,7 +37,7 @@ def export_dots(folder: Path, *, whole: bool = False, saved_model: bool = False)
             )
         else:
             (folder / "frozen_inference_graph.pb").write_bytes(graph.as_graph_def().SerializeToString())
-    write_model(replace(MODEL, crop=replace(MODEL.crop, whole=whole)), folder / "pose.json")
+    POSE.write_model(replace(MODEL, crop=replace(MODEL.crop, whole=whole)), folder)
     return folder
 
 

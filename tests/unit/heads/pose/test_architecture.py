@@ -72,11 +72,11 @@ def test_joints_are_shares_of_the_image_that_was_given():
     kind = Pose(Settings(SMALL, TRAINING))
     maps = np.zeros((2, 16, 16, 14), np.float32)
     maps[:, 6, 3] = 12.0  # its middle is at 6.5 / 16 and 3.5 / 16 of the input
-    found = kind.detect(lambda images, training: [maps * 0, maps], tf.zeros([2, 32, 64, 3], tf.uint8))
-    assert found["keypoints"].shape == (2, 14, 3)
+    found = kind.predict(lambda images, training: [maps * 0, maps], tf.zeros([2, 32, 64, 3], tf.uint8))
+    assert found.shape == (2, 14, 3)
     # The image is half as high as wide, and so fills the middle half of the input's height.
     wanted = [(6.5 / 16 - 0.25) * 2, 3.5 / 16, 1.0]
-    np.testing.assert_allclose(found["keypoints"][1, 5], wanted, atol=1e-6)
+    np.testing.assert_allclose(found[1, 5], wanted, atol=1e-6)
 
 
 def test_weights_for_other_joints_fill_all_but_the_last_layers():

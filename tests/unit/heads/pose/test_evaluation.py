@@ -96,7 +96,7 @@ def test_the_figures_are_those_of_all_people_alike(model, payloads, people, tmp_
     images = tf.stack([image for image, _ in made])
     labels = {name: tf.stack([one[name] for _, one in made]) for name in made[0][1]}
     loss = kind.losses(network(images, training=False), labels)["heatmap_loss"]  # of one batch of them all
-    found = kind.detect(network, images)["keypoints"].numpy()
+    found = kind.predict(network, images).numpy()
     right, labelled = np.zeros(3), np.zeros(3)
     for person, affine, truth in zip(found, labels["to_image"].numpy(), people, strict=True):
         hip = 1 if truth[1, 2] else 0  # the torso is that of the other hip where one is not labelled

@@ -14,6 +14,7 @@ from odflow.formats.keypoints import joints_of, read_keypoints
 from odflow.graph.execute import run_alone
 from odflow.heads.pose import detection
 from odflow.heads.pose.stages.detect import Detect
+from odflow.inference import chunks
 
 LEFT = ((60, 70), (30, 74), (44, 20))
 JOINTS = ("left_hip", "right_hip", "head")
@@ -118,7 +119,7 @@ def test_a_model_of_whole_images(dots, images, tmp_path):
 
 
 def test_the_same_bytes_by_any_number_of_workers(model, images, tmp_path, monkeypatch):
-    monkeypatch.setattr(detection, "_CHUNK", 1)
+    monkeypatch.setattr(chunks, "CHUNK", 1)
     stage = Detect(model=model, images=images, count=1)
     for jobs in (1, 3):
         run_alone(stage, tmp_path / str(jobs), workers=Threads(jobs))

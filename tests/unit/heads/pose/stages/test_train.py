@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from odflow.errors import ConfigError, InputError
 from odflow.formats.tfrecord import count_records, read_records, write_records
 from odflow.graph.execute import run_alone
-from odflow.heads.pose.settings import read_model
+from odflow.heads.pose.settings import POSE
 from odflow.heads.pose.stages.export import Export
 from odflow.heads.pose.stages.importing import Import
 from odflow.heads.pose.stages.records import Records
@@ -103,19 +103,21 @@ def test_a_network_that_cannot_be_is_told_with_the_largest_order(given, tmp_path
 def test_epochs_become_steps(given, records):
     pytest.importorskip("tensorflow")
     stage = Train(**given | {"valid_records": records, "batch_size": 4, "learning_rate": 0.01})
-    settings = stage._settings(stage._model(), people=1000)
-    assert settings.training.num_steps == 100 * 1000 / 4
-    rate = settings.training.optimizer.learning_rate
+    training = stage._training(1000)
+    assert training.num_steps == 100 * 1000 / 4
+    rate = training.optimizer.learning_rate
     assert (rate.base, rate.boundaries) == (0.01, [25 * 250, 50 * 250, 75 * 250])
     np.testing.assert_allclose(rate.rates, [1e-3, 1e-4, 1e-5])
-    assert stage._options(people=1000).evaluate_every == 250
+    assert stage._options(1000).evaluate_every == 250
     plateau = Train(**given | {"valid_records": records, "schedule": "plateau", "evaluate_every": 0.5})
-    optimizer = plateau._settings(plateau._model(), people=1000).training.optimizer
+    optimizer = plateau._training(1000).optimizer
     assert (optimizer.plateau.metric, optimizer.plateau.patience) == ("loss", 20)
     assert (optimizer.learning_rate.base, optimizer.learning_rate.kind) == (7e-4, "constant")
-    fixed = Train(**given | {"num_steps": 7})
-    assert fixed._settings(fixed._model(), people=1000).training.num_steps == 7
-    assert fixed._options(people=1000).evaluate_every == 0
+    fixed = Train(**given | {"num_steps": 7, "schedule": "cosine"})
+    assert fixed._training(1000).num_steps == 7
+    rate = fixed._training(1000).optimizer.learning_rate
+    assert (rate.kind, rate.total_steps) == ("cosine", 7)
+    assert fixed._options(1000).evaluate_every == 0
 
 
 def test_the_fields_become_the_model(given):
@@ -153,7 +155,7 @@ def test_what_was_trained_can_be_exported_and_trained_on(given, records, tmp_pat
         "pose.json",
         "saved_model",
     }
-    assert read_model(exported / "pose.json") == read_model(trained / "pose.json")
+    assert POSE.read_model(exported) == POSE.read_model(trained)
     assert "frozen_inference_graph.pb, " in capsys.readouterr().out
 
     again = {"fine_tune_checkpoint": exported, "num_steps": 1, "learning_rate": 1e-9}
