@@ -10,10 +10,13 @@ import os
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import google_crc32c
 
 from odflow.errors import InputError
+
+T = TypeVar("T")
 
 _LENGTH = struct.Struct("<Q")
 _SUM = struct.Struct("<I")
@@ -28,6 +31,15 @@ def shard_name(name: str, index: int, count: int) -> str:
     ('train.record', 'train.record-00003-of-00010')
     """
     return name if count == 1 else f"{name}-{index:05d}-of-{count:05d}"
+
+
+def deal_shards(path: Path, items: Sequence[T], count: int) -> dict[Path, Sequence[T]]:
+    """Deal items to the files of a set of records, every n-th to each.
+
+    >>> deal_shards(Path("train.record"), "abc", 1)
+    {PosixPath('train.record'): 'abc'}
+    """
+    return {path.with_name(shard_name(path.name, n, count)): items[n::count] for n in range(count)}
 
 
 def record_files(path: Path) -> list[Path]:
@@ -87,6 +99,15 @@ def count_records(path: Path) -> int:
         InputError: as `read_records`.
     """
     return sum(1 for _ in _pieces(path))
+
+
+def records_fault(path: Path, records: int) -> str | None:
+    """What is wrong with a file that should hold so many records; None when it reads back."""
+    try:
+        found = count_records(path)
+    except InputError as error:
+        return f"does not read back: {error}"
+    return None if found == records else f"holds {found} records of the {records} that were written."
 
 
 def record_spans(path: Path) -> Iterator[tuple[int, int]]:

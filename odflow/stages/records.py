@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from odflow.errors import ImageError, InputError, StageError, TableError, nearest
+from odflow.errors import ImageError, InputError, TableError, nearest
 from odflow.graph.job import Job
-from odflow.graph.journal import Journal
+from odflow.graph.shards import Shard, write_shards
 from odflow.graph.stage import InputFile, InputFolder, OutputFolder, Stage, output
 
 if TYPE_CHECKING:
@@ -48,58 +48,23 @@ class Records(Stage):
 
     def run(self, job: Job) -> None:
         """Write each shard from every n-th image, by name, and read it back."""
-        from odflow.formats.tfrecord import shard_name
+        from odflow.formats.tfrecord import deal_shards, records_fault
 
         boxes, rows = self._boxes(job)
         names = self._names(job, rows)
-        shards = {shard_name(self.name, n, self.shards): names[n :: self.shards] for n in range(self.shards)}
+
+        def make(left: list[str]) -> Iterator[tuple[str, list[bytes] | ImageError]]:
+            tasks = (ImageTask(self.images / name, name, boxes.take(rows.get(name, []))) for name in left)
+            examples = job.progress(job.map(make_example, tasks), total=len(left), unit="image")
+            return zip(left, examples, strict=True)
+
         self.records.mkdir(exist_ok=True)
-        with Journal(job.staging / "journal") as journal:
-            skipped = self._whole_shards(journal)
-            if skipped:
-                job.log.info("goes on after %d of %d files", len(skipped), self.shards)
-            left = {file: shard for file, shard in shards.items() if file not in skipped}
-            tasks = (
-                ImageTask(self.images / name, name, boxes.take(rows.get(name, [])))
-                for shard in left.values()
-                for name in shard
-            )
-            total = sum(map(len, left.values()))
-            examples = iter(job.progress(job.map(make_example, tasks), total=total, unit="image"))
-            for file, shard in left.items():
-                made = zip(shard, islice(examples, len(shard)), strict=True)
-                skipped[file] = self._write_shard(job, journal, file, made)
-        unreadable = {name: error for file in shards for name, error in skipped[file].items()}
+        shards = deal_shards(self.records / self.name, names, self.shards)
+        written = write_shards(job, shards, make, _write, records_fault)
+        unreadable = {name: error for shard in written for name, error in shard.note.items()}
         _report(job, names, unreadable)
-        written = sum(len(rows.get(name, [])) for name in names if name not in unreadable)
-        job.say(f"{len(names) - len(unreadable)} images, {written} boxes, {self.shards} file(s)")
-
-    def _whole_shards(self, journal: Journal) -> dict[str, dict[str, str]]:
-        """The shards that a stopped run finished: file to the images skipped in it, and why.
-
-        Each is read again: after a power cut the journal may know more than the disk.
-        """
-        return {
-            file: skipped
-            for file, records, skipped in journal
-            if _fault(self.records / file, records) is None
-        }
-
-    def _write_shard(
-        self, job: Job, journal: Journal, file: str, made: Iterable[tuple[str, list[bytes] | ImageError]]
-    ) -> dict[str, str]:
-        """Write one shard; it gets its name when it reads back. Gives the images skipped in it, and why."""
-        from odflow.formats.tfrecord import write_records
-
-        skipped: dict[str, str] = {}
-        partial = job.staging / f"{file}.partial"
-        written = write_records(partial, _readable(made, skipped))
-        fault = _fault(partial, written)
-        if fault:
-            raise StageError(f"{file} {fault} Check the disk.")
-        partial.replace(self.records / file)
-        journal.append([file, written, skipped])
-        return skipped
+        count = sum(len(rows.get(name, [])) for name in names if name not in unreadable)
+        job.say(f"{len(names) - len(unreadable)} images, {count} boxes, {self.shards} file(s)")
 
     def _boxes(self, job: Job) -> tuple[Boxes, Mapping[str, Sequence[int]]]:
         """The boxes of known classes that have an area inside their image, and the rows of each image."""
@@ -171,26 +136,20 @@ def make_example(task: ImageTask) -> list[bytes] | ImageError:
     return detection_example(task.name, image, task.boxes)
 
 
-def _readable(
-    made: Iterable[tuple[str, list[bytes] | ImageError]], skipped: dict[str, str]
-) -> Iterator[list[bytes]]:
-    """Let the examples through; put the errors of the images that gave none into `skipped`."""
-    for name, result in made:
-        if isinstance(result, ImageError):
-            skipped[name] = str(result)
-        else:
-            yield result
+def _write(path: Path, made: Iterable[tuple[str, list[bytes] | ImageError]]) -> Shard:
+    """Write one shard; its note is the images skipped in it, and why."""
+    from odflow.formats.tfrecord import write_records
 
+    skipped: dict[str, str] = {}
 
-def _fault(path: Path, records: int) -> str | None:
-    """What is wrong with a file that should hold so many records; None when it reads back."""
-    from odflow.formats.tfrecord import count_records
+    def readable() -> Iterator[list[bytes]]:
+        for name, result in made:
+            if isinstance(result, ImageError):
+                skipped[name] = str(result)
+            else:
+                yield result
 
-    try:
-        found = count_records(path)
-    except InputError as error:
-        return f"does not read back: {error}"
-    return None if found == records else f"holds {found} records of the {records} that were written."
+    return Shard(write_records(path, readable()), skipped)
 
 
 def _report(job: Job, names: Sequence[str], unreadable: Mapping[str, str]) -> None:

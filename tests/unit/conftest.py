@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from odflow.engines.threads import Threads
 
 LABELS = "item { id: 1 name: 'red' }\nitem { id: 2 name: 'green' }\n"
 
@@ -96,3 +99,21 @@ def bright_image() -> Callable[..., np.ndarray]:
         return image
 
     return make
+
+
+class Stopping(Threads):
+    """Two workers that give so many results of `map`, then fail as a machine does."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__(2)
+        self.after = after
+
+    def map(self, function, items):
+        yield from islice(super().map(function, items), self.after)
+        raise RuntimeError("stopped")
+
+
+@pytest.fixture
+def stopping() -> type[Stopping]:
+    """Workers that stop after so many results."""
+    return Stopping

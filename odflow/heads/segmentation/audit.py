@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,12 @@ class MaskAudit:
         self.masks += 1
         self.pixels += pixels
         self.images += pixels > 0
+
+    def merge(self, masks: int, pixels: Sequence[int], images: Sequence[int]) -> None:
+        """Take what another audit of the same classes counted."""
+        self.masks += masks
+        self.pixels += pixels
+        self.images += images
 
     @property
     def ignored(self) -> float:

@@ -1,5 +1,4 @@
 import hashlib
-import itertools
 import logging
 import shutil
 import subprocess
@@ -243,18 +242,6 @@ def made():
         yield names
 
 
-class Stopping(Threads):
-    """Gives so many results of `map`, then fails as a machine does."""
-
-    def __init__(self, after):
-        super().__init__(2)
-        self.after = after
-
-    def map(self, function, items):
-        yield from itertools.islice(super().map(function, items), self.after)
-        raise RuntimeError("stopped")
-
-
 def shards_of(work):
     return {path.name: path.read_bytes() for path in (work / "records").iterdir()}
 
@@ -264,11 +251,13 @@ def in_shards(*numbers):
 
 
 @pytest.mark.parametrize(("after", "left"), [(0, 0), (5, 0), (6, 1), (13, 2), (21, 3)])
-def test_a_stopped_run_goes_on_from_its_last_whole_shard(undisturbed, made, tmp_path, caplog, after, left):
+def test_a_stopped_run_goes_on_from_its_last_whole_shard(
+    undisturbed, made, stopping, tmp_path, caplog, after, left
+):
     stage, whole, said = undisturbed
     work = tmp_path / "work"
     with pytest.raises(RuntimeError, match="stopped"):
-        execute(stage, work, name="records", workers=Stopping(after))
+        execute(stage, work, name="records", workers=stopping(after))
     assert len(shards_of(work)) == left
     assert shards_of(work).items() <= shards_of(whole).items()
     caplog.clear()
@@ -292,9 +281,9 @@ def test_killed_or_without_power_in_the_middle_of_any_write(undisturbed, made, t
     work = tmp_path / "work"
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(whole, work)
-    journal = (whole / "journal").read_bytes()
+    journal = (whole / "shards.journal").read_bytes()
     end = data.draw(st.just(len(journal)) | st.integers(0, len(journal)))
-    (work / "journal").write_bytes(journal[:end])
+    (work / "shards.journal").write_bytes(journal[:end])
     known = set(range(journal[:end].count(b"\n")))
     for number, (name, content) in enumerate(sorted(shards_of(whole).items())):
         spoiled = bytearray(content)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from odflow.errors import ImageError, InputError, TableError, nearest
 from odflow.graph.job import Job
+from odflow.graph.shards import Shard, write_shards
 from odflow.graph.stage import InputFile, InputFolder, OutputFolder, Stage, output
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 class Records(Stage):
     """Write people, their joints and their images as TFRecords for training."""
+
+    resumes: ClassVar[bool] = True
 
     keypoints: InputFile = Field(description="table of keypoints, CSV or Parquet")
     images: InputFolder = Field(description="folder that the table's file names are relative to")
@@ -42,23 +44,26 @@ class Records(Stage):
         return [path] if path.is_file() else []
 
     def run(self, job: Job) -> None:
-        """Write each shard from every n-th person, in the order of the table."""
-        from odflow.formats.tfrecord import shard_name, write_records
+        """Write each shard from every n-th person, in the order of the table, and read it back."""
+        from odflow.formats.keypoints import Fault
+        from odflow.formats.tfrecord import deal_shards, records_fault
         from odflow.heads.pose.left_out import LeftOut
         from odflow.heads.pose.skeleton import read_skeleton
 
         left_out = LeftOut(job)
         tasks = list(self._tasks(read_skeleton(self.skeleton).joints, left_out))
-        shards = [tasks[n :: self.shards] for n in range(self.shards)]
-        made = job.map(make_example, (task for shard in shards for task in shard))
-        examples = iter(job.progress(made, total=len(tasks), unit="person"))
+
+        def make(left: list[PersonTask]) -> Iterable[list[bytes] | Fault]:
+            return job.progress(job.map(make_example, left), total=len(left), unit="person")
+
         self.records.mkdir(exist_ok=True)
-        written = 0
-        for n, shard in enumerate(shards):
-            usable = _usable(islice(examples, len(shard)), left_out)
-            written += write_records(self.records / shard_name(self.name, n, self.shards), usable)
-        left_out.sum_up(written, self.keypoints)
-        job.say(f"{written} people, {self.shards} file(s)")
+        shards = deal_shards(self.records / self.name, tasks, self.shards)
+        written = write_shards(job, shards, make, _write, records_fault)
+        for fault in (fault for shard in written for fault in shard.note):
+            left_out.tell(Fault(*fault))
+        people = sum(shard.size for shard in written)
+        left_out.sum_up(people, self.keypoints)
+        job.say(f"{people} people, {self.shards} file(s)")
 
     def _tasks(self, joints: tuple[str, ...], left_out: LeftOut) -> Iterator[PersonTask]:
         """The people of the split that something can be learnt from."""
@@ -113,9 +118,17 @@ def make_example(task: PersonTask) -> list[bytes] | Fault:
         return Fault(task.where, "the table is of another size", str(error))
 
 
-def _usable(made: Iterable[list[bytes] | Fault], left_out: LeftOut) -> Iterator[list[bytes]]:
-    for result in made:
-        if isinstance(result, list):
-            yield result
-        else:
-            left_out.tell(result)
+def _write(path: Path, made: Iterable[list[bytes] | Fault]) -> Shard:
+    """Write one shard; its note is whom it leaves out."""
+    from odflow.formats.tfrecord import write_records
+
+    left_out: list[list[str]] = []
+
+    def usable() -> Iterator[list[bytes]]:
+        for result in made:
+            if isinstance(result, list):
+                yield result
+            else:
+                left_out.append([result.where, result.why, result.detail])
+
+    return Shard(write_records(path, usable()), left_out)

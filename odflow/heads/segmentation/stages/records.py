@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from odflow.errors import ImageError, InputError
 from odflow.graph.job import Job
+from odflow.graph.shards import Shard, write_shards
 from odflow.graph.stage import InputFile, InputFolder, InputPath, OutputFile, OutputFolder, Stage, output
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ _MOST_NAMED = 10
 
 class Records(Stage):
     """Write images and their masks as TFRecords for training and validation."""
+
+    resumes: ClassVar[bool] = True
 
     images: InputFolder = Field(description="folder of the images, with the folders in it")
     format: Literal["index", "color", "yolo", "coco"] = Field(
@@ -90,7 +92,7 @@ class Records(Stage):
         return self
 
     def run(self, job: Job) -> None:
-        """Write both sides; nothing is left of them when a mask is wrong."""
+        """Write both sides, each shard from every n-th image; nothing is left when a mask is wrong."""
         import json
 
         from odflow.formats.mask_classes import number_classes, write_mask_classes
@@ -99,24 +101,20 @@ class Records(Stage):
         found = self._masks()
         classes = number_classes(found.classes, self.classes, self.others)
         pairs = self._pairs(job, found)
-        train, valid = self._split([image.name for image, _ in pairs])
-        folders = {"train": (self.train_records, train), "valid": (self.valid_records, valid)}
-        by_name = {image.name: (image, mask) for image, mask in pairs}
-        made = {
-            side: self._write(job, folder, [by_name[name] for name in names], classes)
-            for side, (folder, names) in folders.items()
-        }
-        wrong = [str(error) for side in made.values() for error in side.wrong]
+        sides = self._write(job, pairs, classes)
+        wrong = [line for written in sides.values() for line in written.wrong]
         if wrong:
             raise InputError(first_lines(wrong))
-        for side, written in made.items():
+        for side, written in sides.items():
             written.tell(job, side)
-        if not made["train"].audit.masks:
+        if not sides["train"].audit.masks:
             raise InputError(f"{job.name}: no image is left to train ({len(pairs)} have masks). {_HOW_SPLIT}")
-        if not made["valid"].audit.masks:
+        if not sides["valid"].audit.masks:
             job.log.warning("the valid side is empty")
+        for file in (self.class_names, self.audit):
+            file.unlink(missing_ok=True)  # a run that was stopped late may have left them read-only
         write_mask_classes(self.class_names, classes.names)
-        text = json.dumps({side: written.audit.to_json() for side, written in made.items()}, indent=1)
+        text = json.dumps({side: written.audit.to_json() for side, written in sides.items()}, indent=1)
         self.audit.write_text(text + "\n", encoding="utf-8")
 
     def _masks(self) -> MaskSet:
@@ -168,20 +166,25 @@ class Records(Stage):
             return split_by_count(names, self.train_count)
         return split_by_hash(names, self.valid_fraction)
 
-    def _write(self, job: Job, folder: Path, pairs: Sequence[Pair], classes: ClassNumbers) -> Written:
-        """Write one side: each shard from every n-th image."""
-        from odflow.formats.tfrecord import shard_name, write_records
+    def _write(self, job: Job, pairs: Sequence[Pair], classes: ClassNumbers) -> dict[str, Written]:
+        """Write the shards of both sides; gives what became of the images of each."""
+        from odflow.formats.tfrecord import deal_shards, records_fault
         from odflow.heads.segmentation.audit import MaskAudit
 
-        shards = [pairs[n :: self.shards] for n in range(self.shards)]
-        tasks = (PairTask(*pair, classes.numbers) for shard in shards for pair in shard)
-        made = iter(job.progress(job.map(make_example, tasks), total=len(pairs), unit="image"))
-        written = Written(MaskAudit(classes.names))
-        folder.mkdir(exist_ok=True)
-        for n, shard in enumerate(shards):
-            examples = written.usable(islice(made, len(shard)))
-            write_records(folder / shard_name(self.name, n, self.shards), examples)
-        return written
+        def make(left: list[PairTask]) -> Iterable[Made | InputError]:
+            return job.progress(job.map(make_example, left), total=len(left), unit="image")
+
+        train, valid = self._split([image.name for image, _ in pairs])
+        tasks = {image.name: PairTask(image, mask, classes.numbers) for image, mask in pairs}
+        shards: dict[Path, Sequence[PairTask]] = {}
+        for folder, names in ((self.train_records, train), (self.valid_records, valid)):
+            folder.mkdir(exist_ok=True)
+            shards |= deal_shards(folder / self.name, [tasks[name] for name in names], self.shards)
+        written = write_shards(job, shards, make, _write, records_fault)
+        sides = {"train": Written(MaskAudit(classes.names)), "valid": Written(MaskAudit(classes.names))}
+        for path, shard in zip(shards, written, strict=True):
+            sides["train" if path.parent == self.train_records else "valid"].add(shard)
+        return sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,28 +217,47 @@ def make_example(task: PairTask) -> Made | InputError:
     return Made(encode(task.image.name, image, mask), mask.pixels)
 
 
+def _write(path: Path, made: Iterable[Made | InputError]) -> Shard:
+    """Write one shard; its note is for `Written`."""
+    from odflow.formats.tfrecord import write_records
+    from odflow.heads.segmentation.audit import MaskAudit
+
+    audit = MaskAudit({})
+    damaged: list[str] = []
+    wrong: list[str] = []
+
+    def usable() -> Iterator[list[bytes]]:
+        for result in made:
+            if isinstance(result, Made):
+                audit.add(result.pixels)
+                yield result.pieces
+            else:
+                (damaged if isinstance(result, ImageError) else wrong).append(str(result))
+
+    masks = write_records(path, usable())
+    counted = {"pixels": audit.pixels.tolist(), "images": audit.images.tolist()}
+    return Shard(masks, {**counted, "damaged": damaged, "wrong": wrong})
+
+
 @dataclass
 class Written:
     """What became of the images of one side.
 
     Attributes:
         audit: of the masks that were written.
-        damaged: images or masks that cannot be read.
-        wrong: masks that do not fit.
+        damaged: why images or masks cannot be read, a line each.
+        wrong: why masks do not fit, a line each.
     """
 
     audit: MaskAudit
-    damaged: list[InputError] = field(default_factory=list)
-    wrong: list[InputError] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
 
-    def usable(self, made: Iterable[Made | InputError]) -> Iterator[list[bytes]]:
-        """Let the examples through, and keep what else there is."""
-        for result in made:
-            if isinstance(result, Made):
-                self.audit.add(result.pixels)
-                yield result.pieces
-            else:
-                (self.damaged if isinstance(result, ImageError) else self.wrong).append(result)
+    def add(self, shard: Shard) -> None:
+        """Take what became of the images of one shard."""
+        self.audit.merge(shard.size, shard.note["pixels"], shard.note["images"])
+        self.damaged += shard.note["damaged"]
+        self.wrong += shard.note["wrong"]
 
     def tell(self, job: Job, side: str) -> None:
         """State what was skipped and what the masks hold."""

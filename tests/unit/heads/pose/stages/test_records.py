@@ -165,6 +165,39 @@ def test_bad_people_are_told_and_counted_and_the_others_written(given, write, tm
         assert any(f"{given['keypoints']}: row {row} ({name}): " in line for line in caplog.messages)
 
 
+@pytest.mark.parametrize(("after", "whole"), [(2, 0), (3, 1), (8, 2)])
+def test_a_stopped_run_goes_on_from_its_last_whole_shard(
+    given, write, stopping, tmp_path, caplog, after, whole
+):
+    (given["images"] / "damaged.jpg").write_bytes((given["images"] / "a.jpg").read_bytes()[:200])
+    names = [
+        "a.jpg",
+        "damaged.jpg",
+        "b.png",
+        "missing.jpg",
+        "a.jpg",
+        "b.png",
+        "damaged.jpg",
+        "c.bmp",
+        "a.jpg",
+    ]
+    write(*(f"{name},{number},60,40,,{PERSON}" for number, name in enumerate(names)), f"../x,0,,,,{PERSON}")
+    stage = Records(**given, shards=3)
+    undisturbed = run_alone(stage, tmp_path / "undisturbed", name="pose.records")
+    left_out = [line for line in caplog.messages if line.startswith("left out: ")]
+    assert len(left_out) == 4
+    with pytest.raises(RuntimeError, match="stopped"):
+        run_alone(stage, tmp_path / "out", name="pose.records", workers=stopping(after))
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        job = run_alone(stage, tmp_path / "out", name="pose.records", workers=Threads(2))
+    assert (f"goes on after {whole} of 3 files" in caplog.messages) == (whole > 0)
+    assert [line for line in caplog.messages if line.startswith("left out: ")] == left_out
+    assert job.said == undisturbed.said
+    for path in (tmp_path / "undisturbed/records").iterdir():
+        assert (tmp_path / "out/records" / path.name).read_bytes() == path.read_bytes()
+
+
 def test_nobody_left_is_an_error(given, write, tmp_path):
     write(f"missing.jpg,0,60,40,,{PERSON}", f"gone.jpg,0,60,40,,{PERSON}")
     with pytest.raises(InputError, match=r"none of its 2 people can be used\. The first: .* row 1 \(missing"):

@@ -106,6 +106,36 @@ def test_equal_inputs_give_equal_bytes_whoever_works(data, tmp_path):
     assert sorted(names_of(tmp_path / "one/train")) == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
 
 
+@pytest.mark.parametrize(("after", "whole"), [(1, 0), (2, 1), (4, 2), (5, 3)])
+def test_a_stopped_run_goes_on_from_its_last_whole_shard(data, stopping, tmp_path, caplog, after, whole):
+    (data["images"] / "3.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    stage = Records(**data, shards=2)
+    undisturbed = run_alone(stage, tmp_path / "undisturbed", name="records")
+    skipped = [line for line in caplog.messages if line.startswith("skipped: ")]
+    with pytest.raises(RuntimeError, match="stopped"):
+        run_alone(stage, tmp_path / "out", name="records", workers=stopping(after))
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        job = run_alone(stage, tmp_path / "out", name="records", workers=Threads(2))
+    assert (f"goes on after {whole} of 4 files" in caplog.messages) == (whole > 0)
+    assert [line for line in caplog.messages if line.startswith("skipped: ")] == skipped
+    assert len(skipped) == 1
+    assert job.said == undisturbed.said
+    assert everything(tmp_path / "out") == everything(tmp_path / "undisturbed")
+
+
+def test_wrong_masks_of_a_stopped_run_are_told_with_the_others(data, stopping, tmp_path):
+    for number in (0, 5):
+        Image.new("L", (8, 12)).save(data["masks"] / f"{number}.png")
+    stage = Records(**data, shards=2)
+    with pytest.raises(RuntimeError, match="stopped"):
+        run_alone(stage, tmp_path / "out", name="records", workers=stopping(5))
+    with pytest.raises(InputError) as caught:
+        run_alone(stage, tmp_path / "out", name="records")
+    places = [line.partition(":")[0] for line in str(caught.value).splitlines()]
+    assert places == [str(data["masks"] / f"{number}.png") for number in (0, 5)]
+
+
 def test_lists_say_which_images_and_which_validate(data, tmp_path):
     (tmp_path / "some.txt").write_text("5.jpg\n1.jpg\n3.jpg\n")
     (tmp_path / "held.txt").write_text("1.jpg\n2.jpg\n")
