@@ -82,12 +82,12 @@ def mask_of(seen: Seen, boxes: Sequence[Box], class_ids: Sequence[int]) -> NDArr
 
 
 def visibility_of(
-    joints_xy: Mapping[str, tuple[float, float]], hidden: Mapping[str, bool], own: NDArray[np.bool_]
+    joints: Mapping[str, tuple[float, float, float]], hidden: Mapping[str, bool], own: NDArray[np.bool_]
 ) -> dict[str, int]:
     """Tell what can be seen of joints: 2 visible, 1 hidden behind something, 0 outside the picture.
 
     Args:
-        joints_xy: pixels.
+        joints: x and y in pixels, and metres in front of the camera.
         hidden: whether the body itself is in front of a joint.
         own: (height, width), the pixels that show the body.
 
@@ -96,7 +96,7 @@ def visibility_of(
     """
     height, width = own.shape
     told = {}
-    for joint, (x, y) in joints_xy.items():
-        inside = 0 <= x < width and 0 <= y < height
+    for joint, (x, y, ahead) in joints.items():
+        inside = ahead > 0 and 0 <= x < width and 0 <= y < height
         told[joint] = (2 if own[int(y), int(x)] and not hidden[joint] else 1) if inside else 0
     return told

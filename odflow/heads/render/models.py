@@ -120,9 +120,10 @@ def _read(label: str, path: Path) -> Any:
     found = sorted((one for one in bpy.data.objects if one not in before), key=lambda one: str(one.name))
     bpy.context.view_layer.update()
     graph = bpy.context.evaluated_depsgraph_get()
+    handles = {bone.custom_shape for one in found if one.pose for bone in one.pose.bones}
     meshes = []
     for one in found:
-        if one.type == "MESH" and not one.hide_render:
+        if one.type == "MESH" and not one.hide_render and one not in handles:
             mesh = bpy.data.meshes.new_from_object(one.evaluated_get(graph), depsgraph=graph)
             mesh.transform(one.matrix_world)
             meshes.append(mesh)
@@ -131,22 +132,23 @@ def _read(label: str, path: Path) -> Any:
         bpy.data.objects.remove(one)
     if not joined.polygons:
         raise InputError(f"{path}: holds no mesh with faces. Give a model that does.")
-    if path.suffix == ".obj":
+    if path.suffix.lower() == ".obj":
         joined.materials.clear()  # they lie in other files
     return joined
 
 
 def _import(path: Path) -> None:
-    if path.suffix == ".blend":
+    form = path.suffix.lower()
+    if form == ".blend":
         bpy.context.preferences.filepaths.use_scripts_auto_execute = False
         with bpy.data.libraries.load(str(path), link=False) as (inside, wanted):
             wanted.objects = inside.objects
         for one in wanted.objects:
             bpy.context.scene.collection.objects.link(one)
-    elif path.suffix == ".obj":
+    elif form == ".obj":
         bpy.ops.wm.obj_import(filepath=str(path))
     else:
-        bpy.ops.import_scene.gltf(filepath=str(path))
+        bpy.ops.import_scene.gltf(filepath=str(path), disable_bone_shape=True)
 
 
 def _joined(label: str, meshes: Sequence[Any]) -> Any:
@@ -161,6 +163,8 @@ def _joined(label: str, meshes: Sequence[Any]) -> Any:
         for material in mesh.materials or [None]:
             joined.materials.append(material)
         together.from_mesh(mesh)
+    loose = [corner for corner in together.verts if not corner.link_faces]  # nobody sees them
+    bmesh.ops.delete(together, geom=loose, context="VERTS")
     together.to_mesh(joined)
     together.free()
     return joined

@@ -62,6 +62,10 @@ class Settings:
         """The file name of a picture."""
         return f"{number:06}.{'png' if self.image_format == 'png' else 'jpg'}"
 
+    def mask_name(self, number: int) -> str:
+        """The file name of its mask."""
+        return f"{number:06}.png"
+
     @property
     def classes(self) -> list[str]:
         """The classes in the order of their ids, which count from 1."""

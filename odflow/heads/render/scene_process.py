@@ -91,13 +91,14 @@ def _joints(scene: Any, recipe: Recipe, seen: Any) -> dict[str, tuple[float, flo
     depths = {joint: joint_depth(joint) for joint in points}
     hidden = hidden_by(scene.instances[body], points, depths, scene.camera)
     projected = scene.camera.project(np.stack(list(points.values()))).tolist()
-    places = {joint: (x, y) for joint, (x, y, _) in zip(points, projected, strict=True)}
+    places = {joint: (x, y, ahead) for joint, (x, y, ahead) in zip(points, projected, strict=True)}
     told = visibility_of(places, hidden, seen.instances == body)
-    return {joint: (*places[joint], told[joint]) for joint in points}
+    return {joint: (*places[joint][:2], told[joint]) for joint in points}
 
 
 def _paths(order: Mapping[str, Any], settings: Settings, number: int) -> tuple[Path, Path]:
-    return Path(order["images"], settings.picture_name(number)), Path(order["masks"], f"{number:06}.png")
+    images, masks = Path(order["images"]), Path(order["masks"])
+    return images / settings.picture_name(number), masks / settings.mask_name(number)
 
 
 def _answer(answers: TextIO, value: Mapping[str, Any]) -> None:

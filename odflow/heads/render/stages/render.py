@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from zlib import crc32
 
 from pydantic import Field, field_validator, model_validator
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 _PRIMITIVES = ("cube", "sphere", "cone", "cylinder", "torus", "monkey")
 _SUFFIXES = (".blend", ".obj", ".glb")
 _MOST_CLASSES = 254  # 255 in a mask is "ignore"
+_TAKEN = ("background", "ignore")
+_NUMBER = re.compile(r"\.\d{3,}$")
+_HOW_CALLED = "masks know background and ignore, and in labels.json box.001 is one more box"
 
 Metres = Annotated[float, Field(gt=0, le=50)]
 Degrees = Annotated[float, Field(ge=-360, le=360)]
@@ -74,9 +79,11 @@ class Render(Stage):
         if not 1 <= len(objects) < _MOST_CLASSES:
             raise ValueError(f"wanted 1 to {_MOST_CLASSES - 1} classes, found {len(objects)}")
         for label, model in objects.items():
-            if not label.strip():
-                raise ValueError(f'the class of "{model}" has no name')
-            if model not in _PRIMITIVES and Path(model).suffix not in _SUFFIXES:
+            if not label.isprintable() or label != label.strip() or not label:
+                raise ValueError(f"{label!r} is no name of a class (of {model})")
+            if label in _TAKEN or _NUMBER.search(label):
+                raise ValueError(f'a class cannot be called "{label}": {_HOW_CALLED}')
+            if model not in _PRIMITIVES and Path(model).suffix.lower() not in _SUFFIXES:
                 near = nearest(model, _PRIMITIVES)
                 raise ValueError(
                     f'{label}: "{model}" is no primitive and no .blend, .obj or .glb file.{near}'
@@ -116,18 +123,24 @@ class Render(Stage):
         self._write(job, self._settings(), [made[number] for number in range(self.count)])
 
     def _pictures(self, job: Job, journal: Journal) -> Iterator[dict[str, Any]]:
-        """What is in each picture: first those of a stopped run."""
+        """What is in each picture: first those of a stopped run whose files are as it left them."""
         from odflow.heads.render.pool import render_pictures
 
-        done = {picture["number"]: picture for picture in journal}
+        done = {one["number"]: one for one in journal if one["sums"] == self._sums(one["number"])}
         if done:
             job.log.info("goes on after %d of %d pictures", len(done), self.count)
         yield from done.values()
         numbers = [number for number in range(self.count) if number not in done]
         pictures = render_pictures(self._settings(), self.images, self.masks, numbers, place=job.name)
         for picture in job.progress(pictures, total=len(numbers), unit="image"):
-            journal.append(picture)
+            journal.append({**picture, "sums": self._sums(picture["number"])})
             yield picture
+
+    def _sums(self, number: int) -> list[int | None]:
+        """The checksums of picture and mask: after a power cut the journal may know more than the disk."""
+        settings = self._settings()
+        files = (self.images / settings.picture_name(number), self.masks / settings.mask_name(number))
+        return [crc32(file.read_bytes()) if file.is_file() else None for file in files]
 
     def _write(self, job: Job, settings: Settings, pictures: list[dict[str, Any]]) -> None:
         from odflow.formats.detections import write_detections

@@ -45,5 +45,6 @@ def test_an_object_out_of_sight_has_no_box_even_if_all_are_wanted():
 def test_joints_are_visible_hidden_or_outside():
     body = np.array([[True, False], [True, True]])
     places = {"a": (0.9, 0.9), "b": (1.0, 0.0), "c": (0.0, 1.5), "d": (2.0, 0.0), "e": (-0.1, 1.0)}
-    hidden = dict.fromkeys(places, False) | {"c": True}
-    assert visibility_of(places, hidden, body) == {"a": 2, "b": 1, "c": 1, "d": 0, "e": 0}
+    joints = {joint: (*place, 3.0) for joint, place in places.items()} | {"f": (0.9, 0.9, -3.0)}
+    hidden = dict.fromkeys(joints, False) | {"c": True}
+    assert visibility_of(joints, hidden, body) == {"a": 2, "b": 1, "c": 1, "d": 0, "e": 0, "f": 0}

@@ -1,11 +1,14 @@
 """The stage `render`: small pictures of few samples, by a real Blender where it is installed."""
 
+import itertools
 import json
 from importlib.util import find_spec
 
 import numpy as np
 import pydantic
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from odflow.errors import ConfigError, InputError
@@ -162,7 +165,10 @@ def test_models_of_files_are_dropped(blender, tmp_path):
         ({"objects": {"box": "cub"}}, 'box: "cub" is no primitive.*Did you mean "cube"'),
         ({"objects": {"car": "car.fbx"}}, "no .blend, .obj or .glb file"),
         ({"objects": {}}, "wanted 1 to 253 classes"),
-        ({"objects": {" ": "cube"}}, "has no name"),
+        ({"objects": {" ": "cube"}}, "' ' is no name of a class"),
+        ({"objects": {"a\nb": "cube"}}, "is no name of a class"),
+        ({"objects": {"box.001": "cube"}}, 'cannot be called "box.001"'),
+        ({"objects": {"background": "cube"}}, 'cannot be called "background"'),
         ({"objects": {"figure": "cube"}}, "is the articulated figure"),
         ({"count": 0}, "greater than or equal to 1"),
         ({"samples": 0}, "greater than or equal to 1"),
@@ -174,6 +180,62 @@ def test_models_of_files_are_dropped(blender, tmp_path):
 def test_wrong_fields_are_refused(wrong, message):
     with pytest.raises(pydantic.ValidationError, match=message):
         Render(**SMALL | wrong)
+
+
+@pytest.fixture
+def played(monkeypatch):
+    """Pictures without Blender, one box in each; gives the numbers that were asked for."""
+
+    def pictures(settings, images, masks, numbers, *, place):
+        for number in numbers:
+            asked.append(number)
+            (images / settings.picture_name(number)).write_text(f"picture {number}")
+            (masks / settings.mask_name(number)).write_text(f"mask {number}")
+            box = {"label": settings.classes[0], "xyxy": [0, 1, 5, 4], "area": 9, "visible": 1.0}
+            yield {"number": number, "boxes": [box], "joints": None}
+
+    asked = []
+    monkeypatch.setattr("odflow.heads.render.stages.render.find_spec", lambda name: True)
+    monkeypatch.setattr(pool, "render_pictures", pictures)
+    return asked
+
+
+def test_what_a_power_cut_took_is_rendered_again(played, tmp_path, monkeypatch):
+    pictures = pool.render_pictures
+    monkeypatch.setattr(pool, "render_pictures", lambda *given, **named: stopped(pictures(*given, **named)))
+
+    def stopped(made):
+        yield from itertools.islice(made, 4)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_alone(Render(count=6), tmp_path)
+    (images,) = (tmp_path / ".staging-render").rglob("images")
+    (images / "000000.png").write_bytes(b"")
+    (images.parent / "masks/000001.png").unlink()
+    played.clear()
+    monkeypatch.setattr(pool, "render_pictures", pictures)
+    run_alone(Render(count=6), tmp_path)
+    assert played == [0, 1, 4, 5]
+    assert [path.read_text() for path in sorted((tmp_path / "images").iterdir())] == [
+        f"picture {number}" for number in range(6)
+    ]
+    assert len(read_detections(tmp_path / "annotations.csv")) == 6
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=6) | st.sampled_from(["NA", "nan", "1", "no", "a.12", 'a"b', "a,b", "è.0001", "#x"]))
+def test_a_class_that_is_not_refused_at_once_is_written_in_the_end(played, tmp_path, label):
+    """Else all pictures would be rendered for nothing."""
+    try:
+        stage = Render(count=1, objects={label: "cube"})
+    except pydantic.ValidationError:
+        return
+    run_alone(stage, tmp_path)
+    assert read_detections(tmp_path / "annotations.csv")["class"].to_list() == [label]
+    assert read_label_map(tmp_path / "label_map.pbtxt").ids == {label: 1}
+    assert read_mask_classes(tmp_path / "classes.json").names == {0: "background", 1: label}
+    assert list(json.loads((tmp_path / "labels.json").read_text())[0]["meshes"]) == [label]
 
 
 def test_a_missing_model_is_told(tmp_path):
