@@ -1,0 +1,110 @@
+"""Of each class, whether it can be seen anywhere in an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import tensorflow as tf
+import tf_keras
+
+from odflow.heads.visibility.settings import SMALL_CNN, VisibilityModel
+from odflow.training.model_garden.backbones import build_backbone
+
+# Of the colours of ImageNet's images, which the weights of Model Garden's backbones are used to.
+_MEAN = (123.675, 116.28, 103.53)
+_DEVIATION = (58.395, 57.12, 57.375)
+
+_CHANNELS = (16, 32, 64, 96, 128)
+"""Of the stages of the small CNN; each halves its maps."""
+
+
+class VisibilityNetwork(tf_keras.Model):
+    """From images to a logit of each class.
+
+    Attributes:
+        backbone: from images to features.
+        head: from features to logits.
+    """
+
+    def __init__(self, model: VisibilityModel) -> None:
+        """Make the network and its variables.
+
+        Raises:
+            ConfigError: there is no such backbone.
+        """
+        super().__init__(name="visibility")
+        self.backbone = _backbone(model)
+        self.head = ClassHead(len(model.classes), model.dropout)
+        # Not through `call`, so that no variable's name begins with the name of this model.
+        self._predict(tf_keras.Input((model.look.height, model.look.width, 3)), None)
+        self.built = True
+
+    def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Predict.
+
+        Args:
+            images: (N, height, width, 3), 0 to 255.
+            training: batch norms learn, and features are dropped.
+
+        Returns:
+            (N, classes) float32.
+        """
+        return tf.cast(self._predict(images, training), tf.float32)
+
+    def _predict(self, images: tf.Tensor, training: bool | None) -> tf.Tensor:
+        levels = self.backbone((images - _MEAN) / _DEVIATION, training=training)
+        return self.head(levels[max(levels)], training=training)
+
+
+class ClassHead(tf_keras.layers.Layer):
+    """The strongest sign of each feature anywhere, and what follows from them.
+
+    The mean, which classifiers of one large object take, hardly changes with a small object.
+    """
+
+    def __init__(self, classes: int, dropout: float) -> None:
+        super().__init__()
+        self.drop = tf_keras.layers.Dropout(dropout)
+        self.logits = tf_keras.layers.Dense(classes)
+
+    def call(self, features: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """From (N, h, w, C) to (N, classes)."""
+        return self.logits(self.drop(tf.reduce_max(features, [1, 2]), training=training))
+
+
+class SmallCnn(tf_keras.Model):
+    """Pairs of 3x3 convolutions, from stage to stage at half the size."""
+
+    def __init__(self, channels: Iterable[int], weight_decay: float) -> None:
+        super().__init__(name="small_cnn")
+        self.stages = [
+            tf_keras.Sequential([*_convolution(one, 2, weight_decay), *_convolution(one, 1, weight_decay)])
+            for one in channels
+        ]
+
+    def call(self, images: tf.Tensor, training: bool | None = None) -> dict[str, tf.Tensor]:
+        """The features of the last stage by its level, as Model Garden's backbones give theirs."""
+        for stage in self.stages:
+            images = stage(images, training=training)
+        return {str(len(self.stages)): images}
+
+
+def _backbone(model: VisibilityModel) -> tf_keras.Model:
+    if model.backbone == SMALL_CNN:
+        return SmallCnn((max(8, round(one * model.width)) for one in _CHANNELS), model.weight_decay)
+    look, more = model.look, {"channels": model.width, "weight_decay": model.weight_decay}
+    return build_backbone(model.backbone, look.height, look.width, **more)
+
+
+def _convolution(channels: int, stride: int, weight_decay: float) -> list[tf_keras.layers.Layer]:
+    convolution = tf_keras.layers.Conv2D(
+        channels,
+        3,
+        stride,
+        "same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        kernel_regularizer=tf_keras.regularizers.L2(weight_decay / 2),
+    )
+    norm = tf_keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-3)
+    return [convolution, norm, tf_keras.layers.ReLU()]
