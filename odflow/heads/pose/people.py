@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from odflow.errors import TableError, nearest
+from odflow.formats.image_list import list_lines
 from odflow.formats.images import ImageFile
 from odflow.heads.pose.person import SCALE, people_of_table
 from odflow.ops.keypoint_metrics import joint_boxes
@@ -89,15 +90,32 @@ def _by_image(
     ]
 
 
-def of_split(table: pd.DataFrame, split: str | None, path: Path) -> pd.DataFrame:
-    """The people of one split of a table of keypoints; all, without a split.
+def chosen(
+    table: pd.DataFrame, path: Path, split: str | None = None, image_list: Path | None = None
+) -> pd.DataFrame:
+    """The people of one split of a table of keypoints, or of some images; all, with neither.
+
+    Args:
+        table: of keypoints.
+        path: where it was read from, for messages.
+        split: as its column says.
+        image_list: names of images, one a line.
 
     Raises:
-        TableError: it has none of that split.
+        TableError: there is nobody.
+        InputError: the list cannot be read.
     """
-    if split is None:
-        return table
-    there = sorted(set(table["split"])) if "split" in table else []
-    if split not in there:
-        raise TableError(f'{path}: has nobody of the split "{split}".{nearest(split, filter(None, there))}')
-    return table[table["split"] == split]
+    if split is not None and len(table):
+        if "split" not in table:
+            raise TableError(f"{path}: has no column split. Leave split out, or import with train_count.")
+        there = sorted(set(table["split"]))
+        if split not in there:
+            known = nearest(split, filter(None, there))
+            raise TableError(f'{path}: has nobody of the split "{split}".{known}')
+        table = table[table["split"] == split]
+    if image_list is not None:
+        names = {Path(name).as_posix() for _, name in list_lines(image_list)}
+        table = table[table["filename"].isin(names)]
+        if not len(table):
+            raise TableError(f"{path}: has nobody in the {len(names)} images of {image_list}.")
+    return table

@@ -40,6 +40,9 @@ class Detect(Stage):
         None, description="table of keypoints: look for each person of it, cut out as training does"
     )
     split: str | None = Field(None, description="only people of this split of that table, train or test")
+    image_list: InputFile | None = Field(
+        None, description="only people of that table in these images, one name a line; all if left out"
+    )
     margin: float | None = Field(
         None,
         ge=0,
@@ -77,7 +80,7 @@ class Detect(Stage):
     def _people(self, job: Job, model: PoseModel) -> Sequence[People]:
         from odflow.formats.images import find_images
         from odflow.formats.keypoints import read_keypoints
-        from odflow.heads.pose.people import People, annotated_people, detected_people, of_split
+        from odflow.heads.pose.people import People, annotated_people, chosen, detected_people
 
         margin = model.crop.margin if self.margin is None else self.margin
         if self.detections is not None:
@@ -87,7 +90,7 @@ class Detect(Stage):
         if self.persons is None:
             return [People(image) for image in find_images(self.images)]
         joints = model.skeleton.joints
-        table = of_split(read_keypoints(self.persons, joints), self.split, self.persons)
+        table = chosen(read_keypoints(self.persons, joints), self.persons, self.split, self.image_list)
         people, nowhere = annotated_people(table, self.images, joints, margin)
         _warn(job, "left out", nowhere)
         if nowhere:

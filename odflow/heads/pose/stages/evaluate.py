@@ -28,6 +28,9 @@ class Evaluate(Stage):
 
     keypoints: InputFile = Field(description="true keypoints, CSV or Parquet")
     split: str | None = Field(None, description="only people of this split of that table, train or test")
+    image_list: InputFile | None = Field(
+        None, description="only people in these images, one name a line; all if left out"
+    )
     model: InputPath | None = Field(
         None, description="exported folder of pose.export; people are cut out by their true joints"
     )
@@ -67,7 +70,7 @@ class Evaluate(Stage):
 
         model = POSE.exported_model(self.model) if self.model is not None else None
         skeleton = model.skeleton if model else read_skeleton(str(self.skeleton))
-        truth = self._truth(self.keypoints, self.split, skeleton)
+        truth = self._truth(skeleton, self.keypoints, self.split, self.image_list)
         found = self._found(job, truth, model)
         joints, missed = truth.matched(found)
         if missed:
@@ -87,12 +90,15 @@ class Evaluate(Stage):
         plot_curves(correct, baseline, self.curves)
         _tell(job, correct, metrics)
 
-    def _truth(self, path: Path, split: str | None, skeleton: Skeleton) -> Truth:
+    def _truth(
+        self, skeleton: Skeleton, path: Path, split: str | None, image_list: Path | None = None
+    ) -> Truth:
         from odflow.formats.keypoints import read_keypoints
         from odflow.heads.pose.measures import Truth
-        from odflow.heads.pose.people import of_split
+        from odflow.heads.pose.people import chosen
 
-        return Truth(of_split(read_keypoints(path, skeleton.joints), split, path), skeleton)
+        table = read_keypoints(path, skeleton.joints)
+        return Truth(chosen(table, path, split, image_list), skeleton)
 
     def _found(self, job: Job, truth: Truth, model: PoseModel | None) -> pd.DataFrame:
         from odflow.formats.keypoints import read_keypoints
@@ -115,7 +121,7 @@ class Evaluate(Stage):
     def _baseline(self, truth: Truth) -> list[CorrectKeypoints]:
         if self.train_keypoints is None:
             return []
-        others = self._truth(self.train_keypoints, self.train_split, truth.skeleton)
+        others = self._truth(truth.skeleton, self.train_keypoints, self.train_split)
         return truth.correct(truth.baseline(others))
 
 

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from odflow.errors import ImageError, InputError, TableError, nearest
+from odflow.errors import ImageError, InputError
 from odflow.graph.job import Job
 from odflow.graph.shards import Shard, write_shards
 from odflow.graph.stage import InputFile, InputFolder, OutputFolder, Stage, output
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from odflow.formats.keypoints import Fault
     from odflow.heads.pose.left_out import LeftOut
     from odflow.heads.pose.person import Person
@@ -31,6 +29,9 @@ class Records(Stage):
     images: InputFolder = Field(description="folder that the table's file names are relative to")
     skeleton: str = Field(description="mpii, flic, lsp, coco or a JSON file: the joints, in their order")
     split: str | None = Field(None, description="only people of this split (train, test); all if left out")
+    image_list: InputFile | None = Field(
+        None, description="only people in these images, one name a line; all if left out"
+    )
     name: str = Field("data.record", pattern=r"^[\w][\w. -]*$", description="file name of the records")
     shards: int = Field(
         1, ge=1, le=99999, description="number of files; above 1 they end in -00000-of-00010 and so on"
@@ -66,30 +67,19 @@ class Records(Stage):
         job.say(f"{people} people, {self.shards} file(s)")
 
     def _tasks(self, joints: tuple[str, ...], left_out: LeftOut) -> Iterator[PersonTask]:
-        """The people of the split that something can be learnt from."""
+        """The people asked for that something can be learnt from."""
         from odflow.formats.keypoints import Fault, read_keypoints
+        from odflow.heads.pose.people import chosen
         from odflow.heads.pose.person import people_of_table
 
-        table = self._of_split(read_keypoints(self.keypoints, joints, left_out.tell))
+        table = read_keypoints(self.keypoints, joints, left_out.tell)
+        table = chosen(table, self.keypoints, self.split, self.image_list)
         for row, person in zip(table.index, people_of_table(table, joints), strict=True):
             where = f"{self.keypoints}: row {row} ({person.filename})"
             if person.fault:
                 left_out.tell(Fault(where, person.fault))
             else:
                 yield PersonTask(where, self.images / person.filename, person, joints)
-
-    def _of_split(self, table: pd.DataFrame) -> pd.DataFrame:
-        if self.split is None or not len(table):
-            return table
-        if "split" not in table:
-            raise TableError(
-                f"{self.keypoints}: has no column split. Leave split out, or import with train_count."
-            )
-        chosen = table[table["split"] == self.split]
-        if not len(chosen):
-            known = nearest(self.split, table["split"].unique())
-            raise TableError(f'{self.keypoints}: nobody is of the split "{self.split}".{known}')
-        return chosen
 
 
 @dataclass(frozen=True, slots=True)

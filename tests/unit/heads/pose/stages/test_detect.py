@@ -106,6 +106,9 @@ def test_people_of_a_table_are_cut_out_by_their_joints(dots, model, images, tmp_
     near(found, [LEFT, RIGHT, LEFT])
     assert "left out: a.png, person 1: no joint is labelled" in caplog.text
     assert job.said[-1] == "3 people in 2 images"
+    (tmp_path / "list.txt").write_text("a.png\n")
+    job, rows, _ = detect(tmp_path / "listed", **fields, image_list=tmp_path / "list.txt")
+    assert set(rows["filename"]) == {"a.png"}
 
 
 def test_a_model_of_whole_images(dots, images, tmp_path):
@@ -162,7 +165,7 @@ def test_wrong_inputs(dots, model, images, tmp_path):
             InputError,
             r"none of its 1 images can be read\. First: gone\.png: no such image",
         ),
-        ({"persons": missing, "split": "test"}, TableError, r'nobody of the split "test"'),
+        ({"persons": missing, "split": "test"}, TableError, "has no column split"),
         ({"model": images}, InputError, r"has no pose\.json"),
     ):
         with pytest.raises(error, match=says):

@@ -67,6 +67,9 @@ def test_the_mean_pose_stands_beside(dots, images, tmp_path):
     said, metrics = evaluate(tmp_path / "out", **fields, train_keypoints=train, train_split="train")
     assert metrics["baseline/PCK@0.2"] == 1  # it is the very pose
     assert said[0] == "PCK@0.2 1.0000 (mean pose 1.0000) of 1 people"
+    (tmp_path / "list.txt").write_text("b.png\n")
+    with pytest.raises(TableError, match="nobody in the 1 images"):
+        evaluate(tmp_path / "no", **fields, image_list=tmp_path / "list.txt")
     with pytest.raises(TableError, match='nobody of the split "train"'):
         evaluate(tmp_path / "no", **fields | {"split": "train"})
 

@@ -1,5 +1,6 @@
 import hashlib
 import logging
+import shutil
 import subprocess
 import sys
 
@@ -208,8 +209,22 @@ def test_only_one_split_is_written(given, write, tmp_path):
     write(*(f"a.jpg,{k},60,40,{split},{PERSON}" for k, split in enumerate(["train", "test", "train"])))
     job = run_alone(Records(**given, split="train"), tmp_path / "out")
     assert job.said == ["2 people, 1 file(s)"]
-    with pytest.raises(TableError, match=r'nobody is of the split "tset"\. Did you mean "test"\?'):
+    with pytest.raises(TableError, match=r'nobody of the split "tset"\. Did you mean "test"\?'):
         run_alone(Records(**given, split="tset"), tmp_path / "out")
+
+
+def test_only_people_of_listed_images_are_written(given, write, tmp_path):
+    write(*(f"{name}.jpg,0,60,40,train,{PERSON}" for name in "ab"))
+    shutil.copy(given["images"] / "a.jpg", given["images"] / "b.jpg")
+    listed = tmp_path / "list.txt"
+    listed.write_text("# of one image\n./b.jpg\nwithout_people.jpg\n")
+    job = run_alone(Records(**given, image_list=listed), tmp_path / "out")
+    assert job.said == ["1 people, 1 file(s)"]
+    (payload,) = read_records(tmp_path / "out/records/data.record")
+    assert decode(payload)[0].filename == "b.jpg"
+    listed.write_text("c.jpg\n")
+    with pytest.raises(TableError, match=r"nobody in the 1 images of .*list\.txt"):
+        run_alone(Records(**given, image_list=listed), tmp_path / "no")
 
 
 def test_a_table_of_another_skeleton_is_an_error(given, write, tmp_path):
