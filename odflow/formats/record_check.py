@@ -16,7 +16,7 @@ from typing import Any
 from odflow.errors import InputError
 from odflow.formats.example import example_views, feature_value, first_bytes
 from odflow.formats.images import image_format
-from odflow.formats.tfrecord import record_spans
+from odflow.formats.tfrecord import read_records, record_spans
 
 SHOWN = 10
 """Problems that are told one by one; the others are counted."""
@@ -91,6 +91,53 @@ def check_records(
         raise InputError("\n".join(problems))
     _check_objects(files, summary)
     return summary
+
+
+def check_each(
+    files: Sequence[Path],
+    look: Callable[[bytes], None],
+    counted: Callable[[Iterable[str]], Iterable[str]] = iter,
+    *,
+    writer: str,
+) -> int:
+    """Read every record, and have someone look at it.
+
+    Args:
+        files: the TFRecord files.
+        look: raises InputError for an example that cannot be used, saying why.
+        counted: shows how the records go by.
+        writer: the stage that writes such records, for messages.
+
+    Returns:
+        How many records there are.
+
+    Raises:
+        InputError: there is none, a file is damaged, or examples that cannot be used: a line for
+            each of the first ten, with file, record and image, and how many more there are.
+    """
+    total = 0
+    wrong: list[str] = []
+    for problem in counted(_looked_at(files, look)):
+        total += 1
+        if problem:
+            wrong.append(problem)
+    if not total:
+        raise InputError(f"{', '.join(map(str, files))}: no record. Did {writer} leave nothing?")
+    if wrong:
+        more = [f"... and {len(wrong) - SHOWN} more of {total} records."] if len(wrong) > SHOWN else []
+        raise InputError("\n".join([*wrong[:SHOWN], *more]))
+    return total
+
+
+def _looked_at(files: Iterable[Path], look: Callable[[bytes], None]) -> Iterator[str]:
+    """Of each record why it cannot be used; empty where it can."""
+    for file in files:
+        for number, payload in enumerate(read_records(file)):
+            try:
+                look(payload)
+                yield ""
+            except InputError as error:
+                yield f"{file}: record {number}{_name(memoryview(payload))}: {error}"
 
 
 def _check_objects(files: Sequence[Path], summary: RecordSummary) -> None:

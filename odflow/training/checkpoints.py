@@ -14,7 +14,7 @@ import tensorflow as tf
 import tf_keras
 
 from odflow.errors import InputError
-from odflow.odapi import tf1_names
+from odflow.odapi import model_garden_names, tf1_names
 from odflow.odapi.checkpoint import CLASSIFIER, Weights, read_checkpoint
 from odflow.odapi.signature import looks_like
 
@@ -161,7 +161,9 @@ def _sources(wanted: Mapping[str, Any], weights: Weights, backbone: tuple[str, .
     """The checkpoint's name for each variable that it has."""
     classifier = _classifier_names(wanted, backbone)
     shifted = {ours: theirs for theirs, ours in tf1_names.aligned(weights, wanted).items()}
-    found = {name: weights.locate(name) or weights.locate(classifier.get(name, "")) for name in wanted}
+    # Model Garden saves the parts of a model beside it too, and a pretrained backbone by itself.
+    names = {name: (name, name.removeprefix("model/"), classifier.get(name, "")) for name in wanted}
+    found = {name: next(filter(None, map(weights.locate, known)), None) for name, known in names.items()}
     return {name: source for name in wanted if (source := found[name] or shifted.get(name))}
 
 
@@ -176,7 +178,8 @@ def _classifier_names(wanted: Mapping[str, Any], prefixes: tuple[str, ...]) -> d
         taken |= {first + number for number in numbers}
         for name, rest in inside.items():
             names[name] = CLASSIFIER + LAYER.sub(partial(_counted_from, first), rest)
-    return names
+    # A network of Model Garden has its layers in blocks, where the API and Keras have them in a row.
+    return names | {ours: theirs for theirs, ours in model_garden_names.backbone(wanted).items()}
 
 
 def _counted_from(first: int, layer: re.Match[str]) -> str:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from odflow.errors import InputError
-from odflow.formats.tfrecord import read_records
+from odflow.formats.record_check import check_each
 from odflow.heads.pose.person import decode
 
-SHOWN = 10
-"""Problems that are told one by one; the others are counted."""
 
-Counted = Callable[[Iterable[str]], Iterable[str]]
-
-
-def check_people(files: Sequence[Path], joints: Sequence[str], counted: Counted = iter) -> int:
+def check_people(
+    files: Sequence[Path], joints: Sequence[str], counted: Callable[[Iterable[str]], Iterable[str]] = iter
+) -> int:
     """Read every record, and verify that it is whole and of these joints.
 
     Args:
@@ -28,37 +24,15 @@ def check_people(files: Sequence[Path], joints: Sequence[str], counted: Counted 
         How many people there are.
 
     Raises:
-        InputError: there is none, or records that training cannot use: a line for each of
-            the first ten, and how many more there are.
+        InputError: there is none, or records that training cannot use; see `check_each`.
     """
-    people = 0
-    wrong: list[str] = []
-    for problem in counted(_problems(files, joints)):
-        people += 1
-        if problem:
-            wrong.append(problem)
-    if not people:
-        raise InputError(f"{', '.join(map(str, files))}: no record. Did pose.records leave nobody?")
-    if wrong:
-        more = [f"... and {len(wrong) - SHOWN} more of {people} records."] if len(wrong) > SHOWN else []
-        raise InputError("\n".join([*islice(wrong, SHOWN), *more]))
-    return people
 
-
-def _problems(files: Iterable[Path], joints: Sequence[str]) -> Iterator[str]:
-    """Of each record why it cannot be used; empty where it can."""
-    for file in files:
-        for number, payload in enumerate(read_records(file)):
-            try:
-                person, _, found = decode(payload)
-            except InputError as error:
-                yield f"{file}: record {number}: {error}"
-                continue
-            yield (
-                ""
-                if found == list(joints)
-                else (
-                    f"{file}: record {number} ({person.filename}): its joints are {', '.join(found)}; "
-                    f"wanted: {', '.join(joints)}. Give the skeleton that the records were written with."
-                )
+    def look(payload: bytes) -> None:
+        _, _, found = decode(payload)
+        if found != list(joints):
+            raise InputError(
+                f"its joints are {', '.join(found)}; wanted: {', '.join(joints)}. "
+                "Give the skeleton that the records were written with."
             )
+
+    return check_each(files, look, counted, writer="pose.records")

@@ -2,5 +2,8 @@
 
 - `stages/`: what plugs into the command line, a file a stage.
 - `example`: one image and its mask as an example of a record.
-- `audit`: what masks hold.
+- `audit`, `record_check`: what masks hold, and records of no use.
+- `settings`: what a training needs to know.
+- `placement`, `inputs`: from a record to the network's input, in `tf.data`.
+- `losses`, `architecture`, `evaluation`: the network, as `odflow.training` trains it.
 """

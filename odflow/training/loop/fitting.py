@@ -84,7 +84,8 @@ def _begin(trainer: Trainer, data: Data, trained: Path, allow_partial: bool) -> 
         text = json.dumps(report.to_json(), indent=2) + "\n"
         (trained / "fine_tune.json").write_text(text, encoding="utf-8")
         notes.append(report.summary())
-    frozen = len(trainer.network.trainable_variables) - len(trainer.variables)
+    # Layers that the architecture froze are no longer among the network's trainable variables.
+    frozen = sum(one.trainable for one in trainer.network.variables) - len(trainer.variables)
     if frozen:
         notes.append(f"{frozen} variables frozen, {len(trainer.variables)} trained")
     if notes:

@@ -7,46 +7,19 @@ so that its segmentation checkpoints fit. Source: official/vision/configs/semant
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
 import tensorflow as tf
 import tf_keras
 
-Backbone = Literal["mobilenet_v2", "resnet50", "resnet101"]
+from odflow.training.model_garden.deeplab_config import DeepLabConfig
 
+Part = Literal["last_layer", "head", "all"]
+"""What is trained: the class layer, everything after the backbone, or all."""
+
+_MOBILENETS = {"mobilenet_v1": "MobileNetV1", "mobilenet_v2": "MobileNetV2"}
 _DILATED_RESNETS = {"resnet50": 50, "resnet101": 101}
 _MULTIGRID = (1, 2, 4)  # dilation of the last three residual units, as DeepLab has it
-
-
-@dataclass(frozen=True)
-class DeepLabConfig:
-    """What a DeepLab is like.
-
-    Attributes:
-        num_classes: channels of the logits.
-        backbone: resnets are dilated, with DeepLab's stem of three 3x3 convolutions.
-        plus: DeepLabV3+: a head of two convolutions that also sees features at stride 4.
-        width: factor of the backbone's channels; of `mobilenet_v2` only.
-        output_stride: pixels of the image a feature's step is wide: 8, 16 or 32.
-        dilation_rates: of the pyramid's 3x3 convolutions; with none it has a 1x1 convolution and
-            the image's mean alone, as Model Garden has it for MobileNetV2.
-        filters: channels of the pyramid and of the head.
-        dropout: share of the pyramid's features that training drops.
-        batch_norm_momentum: of all batch norms.
-        weight_decay: factor of the L2 regularization.
-    """
-
-    num_classes: int
-    backbone: Backbone = "mobilenet_v2"
-    plus: bool = False
-    width: float = 1.0
-    output_stride: int = 16
-    dilation_rates: tuple[int, ...] = ()
-    filters: int = 256
-    dropout: float = 0.0
-    batch_norm_momentum: float = 0.99
-    weight_decay: float = 4e-5
 
 
 class DeepLab(tf_keras.Model):
@@ -82,6 +55,18 @@ class DeepLab(tf_keras.Model):
     def class_layer(self) -> tf_keras.layers.Layer:
         """The last convolution, whose channels are the classes."""
         return self.head._classifier
+
+    def train_only(self, part: Part) -> None:
+        """Freeze everything else: its weights stand still, and its batch norms use and keep their moments.
+
+        A layer that is not trainable leaves its moments alone even in training; the variables alone
+        would not.
+        """
+        self.backbone.trainable = part == "all"
+        self.decoder.trainable = part != "last_layer"
+        layers = (one for one in self.head.submodules if isinstance(one, tf_keras.layers.Layer))
+        for layer in layers:
+            layer.trainable = part != "last_layer" or layer is self.class_layer
 
 
 def build_deeplab(config: DeepLabConfig) -> DeepLab:
@@ -139,9 +124,9 @@ def _model_config(config: DeepLabConfig) -> object:
 def _backbone_config(config: DeepLabConfig) -> object:
     from official.vision.configs import backbones
 
-    if config.backbone == "mobilenet_v2":
+    if config.backbone in _MOBILENETS:
         mobilenet = backbones.MobileNet(
-            model_id="MobileNetV2",
+            model_id=_MOBILENETS[config.backbone],
             filter_size_scale=config.width,
             output_stride=config.output_stride,
             output_intermediate_endpoints=config.plus,  # else it keeps the features of stride 4 to itself
@@ -161,13 +146,13 @@ def _head_config(config: DeepLabConfig, level: int) -> object:
 
     if not config.plus:
         return segmentation.SegmentationHead(level=level, num_convs=0)
-    mobile = config.backbone == "mobilenet_v2"
+    mobile = config.backbone in _MOBILENETS
     return segmentation.SegmentationHead(
         level=level,
         num_convs=2,
         num_filters=config.filters,
         feature_fusion="deeplabv3plus",
         use_depthwise_convolution=mobile,
-        low_level="2/depthwise" if mobile else 2,
+        low_level="2/depthwise" if config.backbone == "mobilenet_v2" else 2,
         low_level_num_filters=48,
     )

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from odflow.training.model_garden.deeplab import DeepLabConfig, build_deeplab
+from odflow.training.model_garden.deeplab import build_deeplab
+from odflow.training.model_garden.deeplab_config import DeepLabConfig
 
 pytestmark = pytest.mark.slow  # builds networks
 
@@ -29,6 +30,8 @@ def networks():
         ({"width": 0.25, "output_stride": 8, "dilation_rates": (2, 4)}, 8),
         ({"width": 0.25, "output_stride": 32}, 32),
         ({"width": 0.25, "plus": True}, 4),
+        ({"backbone": "mobilenet_v1", "width": 0.25}, 16),
+        ({"backbone": "mobilenet_v1", "width": 0.25, "plus": True, "output_stride": 8}, 4),
         ({"backbone": "resnet50", "dilation_rates": (6, 12, 18)}, 16),
         ({"backbone": "resnet50", "plus": True, "output_stride": 8}, 4),
     ],
@@ -81,6 +84,25 @@ def test_training_moves_the_moments_of_all_parts(networks):
     assert all((old == new.numpy()).all() for old, new in zip(before, moments, strict=True))
     network(np.random.default_rng(0).normal(size=(2, 64, 64, 3)).astype(np.float32), training=True)
     assert all((old != new.numpy()).any() for old, new in zip(before, moments, strict=True))
+
+
+@pytest.mark.parametrize("plus", [False, True])
+@pytest.mark.parametrize("part", ["last_layer", "head", "all"])
+def test_what_is_trained_is_what_was_asked_for(networks, part, plus):
+    network = networks(width=0.25, plus=plus)
+    network.train_only(part)
+    all_of = {"last_layer": network.class_layer, "head": (network.decoder, network.head), "all": network}[
+        part
+    ]
+    owners = all_of if isinstance(all_of, tuple) else (all_of,)
+    wanted = {id(v) for owner in owners for v in owner.variables if v.trainable}
+    assert {id(v) for v in network.trainable_variables} == wanted
+    moments = {v.name: v for v in network.variables if "moving" in v.name}
+    before = {name: moment.numpy() for name, moment in moments.items()}
+    network(np.random.default_rng(1).normal(size=(2, 64, 64, 3)).astype(np.float32), training=True)
+    moved = {name for name, moment in moments.items() if (moment.numpy() != before[name]).any()}
+    assert moved == {v.name for owner in owners for v in owner.variables if "moving" in v.name}
+    network.train_only("all")
 
 
 def test_weight_decay_is_half_the_squares(networks):
