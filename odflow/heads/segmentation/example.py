@@ -6,14 +6,20 @@ Keys: official/vision/dataloaders/segmentation_input.py. It takes the mask for o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from odflow.formats.example import example_pieces
+from odflow.errors import InputError
+from odflow.formats.example import decode_example, example_pieces
+from odflow.formats.images import open_image, upright_rgb
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from odflow.formats.encoding import EncodedImage
     from odflow.formats.masks import EncodedMask
 
@@ -39,3 +45,54 @@ def encode(name: str, image: EncodedImage, mask: EncodedMask) -> list[bytes]:
             "image/segmentation/class/format": [b"png"],
         }
     )
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An image and its mask, as an example holds them.
+
+    Attributes:
+        name: of the image's file.
+        image: (height, width, 3) uint8 RGB.
+        mask: (height, width) uint8 class numbers, 255 where ignored.
+    """
+
+    name: str
+    image: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
+
+
+def decode(data: bytes, place: str) -> Labelled:
+    """Read what `encode` wrote.
+
+    Args:
+        data: a serialized tf.train.Example.
+        place: what messages call it.
+
+    Raises:
+        InputError: not the example of an image with a mask; the message says what it lacks.
+        ImageError: image or mask is damaged.
+    """
+    try:
+        features = decode_example(data)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
+
+    def of(key: str) -> Any:
+        found = features.get(f"image/{key}")
+        if found is None or not len(found):
+            raise InputError(f"{place}: has no image/{key}. Give what segmentation.records wrote.")
+        return found[0]
+
+    name = bytes(of("filename")).decode(errors="replace")
+    where = Path(f"{place} ({name})")
+    with open_image(where, of("encoded")) as opened:
+        image = np.asarray(upright_rgb(opened))
+    with open_image(where, of("segmentation/class/encoded")) as opened:
+        mask = np.asarray(opened)
+    if mask.dtype != np.uint8 or mask.shape != image.shape[:2]:
+        raise InputError(
+            f"{where}: its mask is {mask.dtype} {mask.shape}, its image {image.shape}; wanted: uint8 of the "
+            "image's height and width. Give what segmentation.records wrote."
+        )
+    return Labelled(name, image, mask)
