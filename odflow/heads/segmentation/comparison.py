@@ -15,6 +15,7 @@ from odflow.formats.mask_classes import BACKGROUND
 from odflow.formats.masks import IGNORE
 from odflow.formats.tfrecord import read_records
 from odflow.heads.segmentation.example import Labelled, decode
+from odflow.heads.segmentation.finding import Means
 from odflow.heads.segmentation.settings import SEGMENTATION
 from odflow.inference.chunks import Chunk, Spread, work_in_chunks
 from odflow.ops.segmentation_metrics import confusion_matrix, mask_metrics, thresholded_iou_score
@@ -55,21 +56,6 @@ class Compared:
     confusion: NDArray[np.int64]
     labelled: Labelled | None
     found: NDArray[np.uint8] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What the workers need.
-
-    Attributes:
-        run: names the run.
-        model: as `Head.load` takes it.
-        classes: its classes.
-    """
-
-    run: str
-    model: Path
-    classes: tuple[str, ...]
 
 
 def read_all(files: Sequence[Path], shown: Iterable[int]) -> Iterator[Record]:
@@ -124,21 +110,24 @@ class Measured:
 
     def __init__(self, classes: Sequence[str]) -> None:
         self._classes = classes
-        self._scores: list[tuple[float, float]] = []
+        self._background = classes.index(BACKGROUND) if BACKGROUND in classes else 0
+        self._foreground = 1 - self._background if len(classes) == 2 else None
+        self._scores: list[list[float]] = []
         self.confusion = np.zeros([len(classes)] * 2, np.int64)
 
     def add(self, confusion: NDArray[np.int64]) -> None:
         """Take the confusion of one image."""
         self.confusion += confusion
-        self._scores.append((self._score(confusion), self._score(self._baseline(confusion))))
+        if self._foreground is not None:
+            both = (confusion, self._baseline(confusion))
+            self._scores.append([_score(one, self._foreground) for one in both])
 
     def metrics(self) -> Metrics:
         """`mask_metrics`, the thresholded score where there are two classes, and `baseline/...` of each."""
-        scores = np.mean(self._scores, axis=0) if len(self._classes) == 2 else (None, None)
-        found, baseline = (
-            mask_metrics(confusion, self._classes) | ({} if score is None else {SCORE: float(score)})
-            for confusion, score in zip((self.confusion, self._baseline(self.confusion)), scores, strict=True)
-        )
+        found = mask_metrics(self.confusion, self._classes)
+        baseline = mask_metrics(self._baseline(self.confusion), self._classes)
+        if self._scores:
+            found[SCORE], baseline[SCORE] = np.mean(self._scores, axis=0).tolist()
         return found | {f"baseline/{name}": value for name, value in baseline.items()}
 
     def _baseline(self, confusion: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -147,15 +136,12 @@ class Measured:
         baseline[:, self._background] = confusion.sum(axis=1)
         return baseline
 
-    def _score(self, confusion: NDArray[np.int64]) -> float:
-        """The thresholded score of what is not background; 1 where neither mask shows any."""
-        shown = 1 - self._background if len(self._classes) == 2 else 0
-        either = confusion[shown].sum() + confusion[:, shown].sum() - confusion[shown, shown]
-        return float(thresholded_iou_score(confusion[shown, shown] / either if either else 1.0))
 
-    @property
-    def _background(self) -> int:
-        return self._classes.index(BACKGROUND) if BACKGROUND in self._classes else 0
+def _score(confusion: NDArray[np.int64], number: int) -> float:
+    """The thresholded score of a class in an image; 1 where neither mask shows it."""
+    both = confusion[number, number]
+    either = confusion[number].sum() + confusion[:, number].sum() - both
+    return float(thresholded_iou_score(both / either if either else 1.0))
 
 
 def _check_numbers(labelled: Labelled, place: str, classes: Sequence[str]) -> None:

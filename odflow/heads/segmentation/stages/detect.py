@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from odflow.errors import InputError, TableError, nearest
 from odflow.graph.job import Job
@@ -60,6 +60,12 @@ class Detect(Stage):
     class_names: OutputFile = output("classes.json", "the class of each number that the masks hold")
     images_seen: OutputFile = output("images.csv", "one row an image, readable or not")
     overlays: OutputFolder = output("overlays", "images with their masks laid over them (JPEG)")
+
+    @model_validator(mode="after")
+    def _classes_of_boxes(self) -> Detect:
+        if self.box_classes is not None and self.detections is None:
+            raise ValueError("box_classes needs detections: the table of the boxes")
+        return self
 
     def run(self, job: Job) -> None:
         """Write the mask of every image; unreadable ones are counted, listed and named at the end."""

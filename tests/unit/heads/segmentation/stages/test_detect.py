@@ -226,6 +226,8 @@ def test_wrong_inputs(painter, images, tmp_path):
     ):
         with pytest.raises(error, match=says):
             run_alone(Detect(**({"model": painter.folder, "images": images} | fields)), tmp_path / "out")
+    with pytest.raises(ValueError, match="box_classes needs detections"):
+        Detect(model=painter.folder, images=images, box_classes=["thing"])
     Image.new("RGB", (3, 3)).save(images / "a.jpg")
     with pytest.raises(InputError, match=r"a\.jpg and a\.png would have one mask"):
         run_alone(Detect(model=painter.folder, images=images), tmp_path / "out")
