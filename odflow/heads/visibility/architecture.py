@@ -11,7 +11,8 @@ import tf_keras
 
 from odflow.formats.label_map import LabelMap
 from odflow.heads.visibility.inputs import VisibilityInputs, fit
-from odflow.heads.visibility.network import VisibilityNetwork
+from odflow.heads.visibility.losses import cell_loss, image_loss
+from odflow.heads.visibility.network import VisibilityNetwork, image_logits
 from odflow.heads.visibility.settings import VisibilityModel
 from odflow.ops.multilabel_metrics import MAP
 from odflow.training.architecture import Evaluator, Goal, Tensors
@@ -48,17 +49,15 @@ class Visibility:
         return image, labels
 
     def forward(self, network: tf_keras.Model, inputs: Any, labels: Tensors) -> tf.Tensor:
-        """The logits, (N, classes) float32."""
+        """The logits of cells, (N, h, w, classes) float32."""
         return network(inputs, training=True)
 
     def losses(self, outputs: tf.Tensor, labels: Tensors) -> dict[str, tf.Tensor]:
-        """`classification_loss`: the mean of the examples."""
-        return {"classification_loss": tf.reduce_mean(self.example_losses(outputs, labels))}
-
-    def example_losses(self, outputs: tf.Tensor, labels: Tensors) -> tf.Tensor:
-        """Of each example the mean cross-entropy of its classes, each a question by itself; (N,) float32."""
-        entropies = tf.nn.sigmoid_cross_entropy_with_logits(labels["visible"], outputs)
-        return tf.reduce_mean(entropies, axis=-1)
+        """`classification_loss` and, of the cells, `localization_loss`: means of the examples."""
+        return {
+            "classification_loss": tf.reduce_mean(image_loss(outputs, labels["visible"])),
+            "localization_loss": tf.reduce_mean(cell_loss(outputs, labels["boxes"], labels["classes"])),
+        }
 
     def normalizer(self, labels: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """What the loss of a batch is divided by: its examples."""
@@ -80,4 +79,4 @@ class Visibility:
         Returns:
             (N, classes) float32, 0 to 1: how likely each class is to be seen in the image.
         """
-        return tf.sigmoid(network(fit(images, self.model.look), training=False))
+        return tf.sigmoid(image_logits(network(fit(images, self.model.look), training=False)))

@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from odflow.errors import InputError
 from odflow.formats.tfrecord import record_files
+from odflow.heads.visibility.losses import image_loss
+from odflow.heads.visibility.network import image_logits
 from odflow.ops.multilabel_metrics import ranking_metrics
 from odflow.training.architecture import Metrics, Tensors
 from odflow.training.checkpoints import load_weights
@@ -78,4 +80,4 @@ class VisibilityEvaluator:
     def _scored(self, inputs: tf.Tensor, labels: Tensors) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Truth and logits (N, classes), which rank as scores do; losses (N,)."""
         logits = self._network(inputs, training=False)
-        return labels["visible"], logits, self._kind.example_losses(logits, labels)
+        return labels["visible"], image_logits(logits), image_loss(logits, labels["visible"])

@@ -6,11 +6,14 @@ import tensorflow as tf
 
 from odflow.heads.visibility.settings import Look, VisibilityModel
 from odflow.training.detection.boxes import area
-from odflow.training.examples.augmentation import augment
+from odflow.training.examples.augmentation import Sample, augment
 from odflow.training.examples.decoding import ExampleDecoder
 from odflow.training.settings import Augmentation, Reader
 
 Labels = dict[str, tf.Tensor]
+
+BOXES = 100
+"""Boxes of an image that its cells are taught by."""
 
 HELD, FILLED = 0.3, 0.1
 """An object is seen in a window that holds this share of its box, or this share of which its box fills."""
@@ -35,8 +38,10 @@ class VisibilityInputs:
 
         Returns:
             image: (height, width, 3) float32 RGB, 0 to 255.
-            labels: `visible` (classes,) float32, 1 where the image has a box of the class, and else 0;
-            of an image that was cut out only boxes that are seen in it count.
+            labels: `boxes` (BOXES, 4) float32, ymin xmin ymax xmax, shares of the image, of what can be
+            seen in it: of an image that was cut out, what enough is left of; `classes`
+            (BOXES, classes) float32, 1 for the class of the box; zeros beyond the last box; `visible`
+            (classes,) float32, 1 where the image has a box of the class, and else 0.
 
         Raises:
             tf.errors.InvalidArgumentError: the example has no image, or one that does not decode.
@@ -47,9 +52,24 @@ class VisibilityInputs:
         sample = sample._replace(image=fit(sample.image[tf.newaxis], self._look)[0])
         if training:  # colours last, when the image is small
             sample = augment(sample, self._colours, tf.random.experimental.stateless_fold_in(draw, 1))
-        seen = tf.boolean_mask(sample.classes, _seen(sample.boxes_yxyx))
-        visible = tf.reduce_any(seen[:, tf.newaxis] == self._ids, axis=0)
-        return sample.image, {"visible": tf.cast(visible, tf.float32)}
+        return sample.image, self._labels(sample)
+
+    def _labels(self, sample: Sample) -> Labels:
+        inside = tf.clip_by_value(sample.boxes_yxyx, 0.0, 1.0)
+        held, whole = area(inside), area(sample.boxes_yxyx)
+        rows = tf.where((held >= HELD * whole) | (held >= FILLED))[:, 0]
+        classes = tf.cast(tf.gather(sample.classes, rows)[:, tf.newaxis] == self._ids, tf.float32)
+        return {
+            "boxes": _first(tf.gather(inside, rows)),
+            "classes": _first(classes),
+            "visible": tf.reduce_max(tf.pad(classes, [[0, 1], [0, 0]]), 0),
+        }
+
+
+def _first(values: tf.Tensor) -> tf.Tensor:
+    """(BOXES, K) of (N, K): the first rows, or zeros after the last."""
+    short = tf.maximum(BOXES - tf.shape(values)[0], 0)
+    return tf.ensure_shape(tf.pad(values[:BOXES], [[0, short], [0, 0]]), [BOXES, values.shape[1]])
 
 
 def fit(images: tf.Tensor, look: Look) -> tf.Tensor:
@@ -64,12 +84,6 @@ def fit(images: tf.Tensor, look: Look) -> tf.Tensor:
     """
     size = [look.height, look.width]
     return tf.ensure_shape(tf.image.resize(images, size, antialias=True), [None, *size, 3])
-
-
-def _seen(boxes_yxyx: tf.Tensor) -> tf.Tensor:
-    """(N,) bool of boxes (N, 4) that may reach beyond the image: whether enough is inside."""
-    inside = area(tf.clip_by_value(boxes_yxyx, 0.0, 1.0))
-    return (inside >= HELD * area(boxes_yxyx)) | (inside >= FILLED)
 
 
 def _places(look: Look) -> list[Augmentation]:

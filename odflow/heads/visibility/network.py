@@ -1,4 +1,4 @@
-"""Of each class, whether it can be seen anywhere in an image."""
+"""Of each class, where in an image it can be seen."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from odflow.training.model_garden.backbones import build_backbone
 _MEAN = (123.675, 116.28, 103.53)
 _DEVIATION = (58.395, 57.12, 57.375)
 
-_CHANNELS = (16, 32, 64, 96, 128)
+_CHANNELS = (16, 32, 64, 128)
 """Of the stages of the small CNN; each halves its maps."""
 
 
 class VisibilityNetwork(tf_keras.Model):
-    """From images to a logit of each class.
+    """From images to a logit of each class in each cell of the last feature maps.
 
     Attributes:
         backbone: from images to features.
-        head: from features to logits.
+        head: from the features of a cell to its logits.
     """
 
     def __init__(self, model: VisibilityModel) -> None:
@@ -47,7 +47,7 @@ class VisibilityNetwork(tf_keras.Model):
             training: batch norms learn, and features are dropped.
 
         Returns:
-            (N, classes) float32.
+            (N, h, w, classes) float32.
         """
         return tf.cast(self._predict(images, training), tf.float32)
 
@@ -57,19 +57,17 @@ class VisibilityNetwork(tf_keras.Model):
 
 
 class ClassHead(tf_keras.layers.Layer):
-    """The strongest sign of each feature anywhere, and what follows from them.
-
-    The mean, which classifiers of one large object take, hardly changes with a small object.
-    """
+    """From the features of each cell to its logits."""
 
     def __init__(self, classes: int, dropout: float) -> None:
         super().__init__()
         self.drop = tf_keras.layers.Dropout(dropout)
-        self.logits = tf_keras.layers.Dense(classes)
+        # At first every class is unlikely, as it is in most cells.
+        self.logits = tf_keras.layers.Dense(classes, bias_initializer=tf_keras.initializers.Constant(-2.0))
 
     def call(self, features: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """From (N, h, w, C) to (N, classes)."""
-        return self.logits(self.drop(tf.reduce_max(features, [1, 2]), training=training))
+        """From (N, h, w, C) to (N, h, w, classes)."""
+        return self.logits(self.drop(features, training=training))
 
 
 class SmallCnn(tf_keras.Model):
@@ -87,6 +85,11 @@ class SmallCnn(tf_keras.Model):
         for stage in self.stages:
             images = stage(images, training=training)
         return {str(len(self.stages)): images}
+
+
+def image_logits(logits: tf.Tensor) -> tf.Tensor:
+    """The (N, classes) logits of images whose cells have (N, h, w, classes): the strongest sign anywhere."""
+    return tf.reduce_max(logits, [1, 2])
 
 
 def _backbone(model: VisibilityModel) -> tf_keras.Model:

@@ -4,6 +4,7 @@ import dataclasses
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -12,7 +13,7 @@ from odflow.heads.visibility.settings import Look, VisibilityModel
 
 tf = pytest.importorskip("tensorflow")
 
-from odflow.heads.visibility.inputs import VisibilityInputs, fit  # noqa: E402
+from odflow.heads.visibility.inputs import BOXES, VisibilityInputs, fit  # noqa: E402
 
 PLAIN = Look(72, 96, flip=0, crop=1, colour=0)
 
@@ -39,6 +40,28 @@ def test_a_class_is_visible_where_the_image_has_a_box_of_it(shapes, payloads):
             one in shown for one in ("square", "disc", "cross", "ghost")
         ]
         np.testing.assert_array_equal(image, np.asarray(Image.open(shapes.images / name)))
+
+
+def test_boxes_stand_where_they_are(shapes, payloads):
+    table = pd.read_csv(shapes.folder / "boxes.csv")
+    for payload, name in zip(payloads, shapes.shown, strict=True):
+        _, labels = inputs_of(shapes)(tf.constant(payload), draw(0), training=False)
+        mine = table[table["filename"] == name]
+        wanted = mine[["ymin", "xmin", "ymax", "xmax"]].to_numpy() / [72, 96, 72, 96]
+        assert labels["boxes"].shape == (BOXES, 4)
+        np.testing.assert_allclose(labels["boxes"][: len(mine)], wanted, atol=1e-6)
+        np.testing.assert_array_equal(labels["classes"].numpy().sum(1), np.arange(BOXES) < len(mine))
+        np.testing.assert_array_equal(labels["classes"].numpy().max(0), labels["visible"])
+
+
+def test_more_boxes_than_there_is_room_for_still_count_for_the_image(shapes, payloads, monkeypatch):
+    monkeypatch.setattr("odflow.heads.visibility.inputs.BOXES", 1)
+    name, payload = next(
+        both for both in zip(shapes.shown, payloads, strict=True) if len(shapes.shown[both[0]]) > 1
+    )
+    _, labels = inputs_of(shapes)(tf.constant(payload), draw(0), training=False)
+    assert (labels["boxes"].shape[0], labels["classes"].numpy().sum()) == (1, 1)
+    assert labels["visible"].numpy().sum() == len(shapes.shown[name])
 
 
 def test_without_augmentation_training_sees_the_same(shapes, payloads):
