@@ -80,17 +80,21 @@ def capsules_model(capsules: Sequence[Capsule]) -> Model:
 
 
 def _model(mesh: Any, has_materials: bool = False) -> Model:
+    corners = _corners(mesh)
+    faces = [tuple(polygon.vertices) for polygon in mesh.polygons]
+    return Model(mesh, BVHTree.FromPolygons(corners.tolist(), faces), corners, has_materials)
+
+
+def _corners(mesh: Any) -> NDArray[np.float64]:
     corners = np.empty(len(mesh.vertices) * 3, np.float32)
     mesh.vertices.foreach_get("co", corners)
-    faces = [tuple(polygon.vertices) for polygon in mesh.polygons]
-    tree = BVHTree.FromPolygons(corners.reshape(-1, 3).tolist(), faces)
-    return Model(mesh, tree, corners.reshape(-1, 3).astype(np.float64), has_materials)
+    return corners.reshape(-1, 3).astype(np.float64)
 
 
 def _unit_model(label: str, source: str) -> Model:
     mesh = _primitive(source) if source in _ADD else _read(label, Path(source))
-    model = _model(mesh)
-    low, high = model.corners.min(axis=0), model.corners.max(axis=0)
+    corners = _corners(mesh)
+    low, high = corners.min(axis=0), corners.max(axis=0)
     longest = float((high - low).max())
     if longest <= 0:
         raise InputError(f"{source}: the mesh of {label} has no extent. Give one with faces.")
