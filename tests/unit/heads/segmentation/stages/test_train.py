@@ -153,7 +153,9 @@ def test_what_is_frozen_does_not_change_by_one_bit(given, trained, part, moving,
     before, after = weights_in(trained), weights_in(tmp_path / "trained")
     assert before.keys() == after.keys()
     moved = {name for name in before if before[name].tobytes() != after[name].tobytes()}
-    assert moved == {name for name in before if name.startswith(moving)}
+    # Model Garden's MobileNetV2 ends with a convolution that no DeepLab looks at: it decays, and that is all.
+    idle = {f"model/backbone/layer_with_weights-18/_norm0/{name}" for name in ("gamma", "beta")}
+    assert moved == {name for name in before if name.startswith(moving)} - idle
     assert any("moving_variance" in name for name in moved) == (part != "last_layer")
     told = re.search(r"(\d+) variables frozen, (\d+) trained", capsys.readouterr().out)
     assert bool(told) == (part != "all")
@@ -182,9 +184,9 @@ def test_four_pictures_are_learnt_by_heart(squares, data, tmp_path):
         plus=True,
         scale=(1.0, 1.0),
         flip=0.0,
-        learning_rate=0.01,
-        epochs=80,
-        evaluate_every=80,
+        learning_rate=0.003,
+        epochs=120,
+        evaluate_every=120,
         strategy="one_device",
     )
     run_alone(stage, tmp_path)
