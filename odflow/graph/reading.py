@@ -149,13 +149,19 @@ class _Reading:
         wanted = {target, *ancestors(target, self.edges)} if target else set(self.stages)
         for name, stage in self.classes.items():
             for key, mark in stage.inputs().items() if name in wanted else ():
-                value = self.fields[name].get(key, stage.model_fields[key].default)
+                value = self._value(name, key)
                 for path in value if isinstance(value, list) else [value]:
                     if isinstance(path, (str, Path)) and not Reference.parse(str(path)):
                         fault = wrong_path(Path(path), mark.kind)
                         if fault:
                             line = f"{name}.{key}: {fault}{self._advice(name, key)}"
                             self.document.problem(line, "stages", name, key)
+
+    def _value(self, name: str, key: str) -> Any:
+        """What an input is set to: as the stage has it, which may know better what a path stands for."""
+        if name in self.nodes:
+            return getattr(self.nodes[name].stage, key)
+        return self.fields[name].get(key, self.classes[name].model_fields[key].default)
 
     def _find_class(self, name: str, uses: str) -> None:
         if name == "params" or not NAME.fullmatch(name):

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import field_validator
 
 from odflow.errors import ConfigError
 from odflow.graph.pipeline import Reference
@@ -138,6 +139,21 @@ def test_missing_inputs_come_with_the_flag_that_gives_another(sound: Any) -> Non
         "--set join.parts=[gone]: join.parts: gone does not exist. Give another with --set join.parts=PATH.",
         f"{line} Give another with --set params.source=PATH.",
     ]
+
+
+def test_a_stage_says_what_a_path_stands_for(sound: Any) -> None:
+    class Prefix(sound.stages["many"]):
+        @field_validator("listed")
+        @classmethod
+        def _index(cls, path: Path) -> Path:
+            return path.with_suffix(".index")
+
+    sound.stages["prefix"] = Prefix
+    sound.write(SOUND + "  prefix: {folder: data, listed: data/ckpt}\n")
+    line = "p.yaml:16: prefix.listed: data/ckpt.index does not exist."
+    assert problems(sound) == [f"{line} Give another with --set prefix.listed=PATH."]
+    Path("data/ckpt.index").touch()
+    assert sound.read().nodes["prefix"].stage.listed == Path("data/ckpt.index")
 
 
 def test_inputs_of_stages_that_will_not_run_may_be_missing(sound: Any) -> None:
