@@ -14,8 +14,8 @@ from odflow.training.model_garden.backbones import build_backbone
 _MEAN = (123.675, 116.28, 103.53)
 _DEVIATION = (58.395, 57.12, 57.375)
 
-_CHANNELS = (16, 32, 64, 128)
-"""Of the stages of the small CNN; each halves its maps."""
+_CHANNELS = (32, 64, 128)
+"""Of the stages of the small CNN, at a quarter of the image, an eighth and a sixteenth."""
 
 
 class VisibilityNetwork(tf_keras.Model):
@@ -71,20 +71,61 @@ class ClassHead(tf_keras.layers.Layer):
 
 
 class SmallCnn(tf_keras.Model):
-    """Pairs of 3x3 convolutions, from stage to stage at half the size."""
+    """A residual network that learns from scratch in minutes on a CPU.
+
+    Its first convolution brings the image to a quarter: large maps cost the most and tell the least.
+    """
 
     def __init__(self, channels: Iterable[int], weight_decay: float) -> None:
         super().__init__(name="small_cnn")
+        first, *others = channels
         self.stages = [
-            tf_keras.Sequential([*_convolution(one, 2, weight_decay), *_convolution(one, 1, weight_decay)])
-            for one in channels
+            tf_keras.Sequential([Convolution(one, kernel, stride, weight_decay), Residual(one, weight_decay)])
+            for one, kernel, stride in ((first, 7, 4), *((one, 3, 2) for one in others))
         ]
 
     def call(self, images: tf.Tensor, training: bool | None = None) -> dict[str, tf.Tensor]:
         """The features of the last stage by its level, as Model Garden's backbones give theirs."""
         for stage in self.stages:
             images = stage(images, training=training)
-        return {str(len(self.stages)): images}
+        return {str(len(self.stages) + 1): images}
+
+
+class Residual(tf_keras.layers.Layer):
+    """Two convolutions beside a shortcut."""
+
+    def __init__(self, channels: int, weight_decay: float) -> None:
+        super().__init__()
+        self.first = Convolution(channels, 3, 1, weight_decay)
+        self.second = Convolution(channels, 3, 1, weight_decay, activation="linear")
+
+    def call(self, features: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """(N, h, w, channels) to the same."""
+        return tf.nn.relu(features + self.second(self.first(features, training=training), training=training))
+
+
+class Convolution(tf_keras.layers.Layer):
+    """A convolution with batch norm and ReLU."""
+
+    def __init__(
+        self, channels: int, kernel: int, stride: int, weight_decay: float, *, activation: str = "relu"
+    ) -> None:
+        super().__init__()
+        self.convolution = tf_keras.layers.Conv2D(
+            channels,
+            kernel,
+            stride,
+            "same",
+            use_bias=False,
+            kernel_initializer="he_normal",
+            kernel_regularizer=tf_keras.regularizers.L2(weight_decay / 2),
+        )
+        self.norm = tf_keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-3)
+        self.activation = tf_keras.layers.Activation(activation)
+
+    def call(self, features: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """(N, h, w, C) to (N, h / stride, w / stride, channels)."""
+        return self.activation(self.norm(self.convolution(features), training=training))
 
 
 def image_logits(logits: tf.Tensor) -> tf.Tensor:
@@ -97,17 +138,3 @@ def _backbone(model: VisibilityModel) -> tf_keras.Model:
         return SmallCnn((max(8, round(one * model.width)) for one in _CHANNELS), model.weight_decay)
     look, more = model.look, {"channels": model.width, "weight_decay": model.weight_decay}
     return build_backbone(model.backbone, look.height, look.width, **more)
-
-
-def _convolution(channels: int, stride: int, weight_decay: float) -> list[tf_keras.layers.Layer]:
-    convolution = tf_keras.layers.Conv2D(
-        channels,
-        3,
-        stride,
-        "same",
-        use_bias=False,
-        kernel_initializer="he_normal",
-        kernel_regularizer=tf_keras.regularizers.L2(weight_decay / 2),
-    )
-    norm = tf_keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-3)
-    return [convolution, norm, tf_keras.layers.ReLU()]

@@ -32,8 +32,8 @@ class Look:
     height: int
     width: int
     flip: float = 0.5
-    crop: float = 0.25
-    colour: float = 0.5
+    crop: float = 0.5
+    colour: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class VisibilityModel:
     look: Look
     backbone: str = SMALL_CNN
     width: float = 1.0
-    dropout: float = 0.2
+    dropout: float = 0.0
     weight_decay: float = 1e-4
 
     @property

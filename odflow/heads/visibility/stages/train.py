@@ -36,24 +36,24 @@ class Train(TrainingStage):
         "mobilenet/MobileNetV2, resnet/18, efficientnet/b0, ...",
     )
     width: float = Field(1.0, gt=0, description="factor of the backbone's channels, where it has one")
-    input_height: int = Field(128, ge=32, description="images are stretched to this height in pixels")
-    input_width: int = Field(128, ge=32, description="images are stretched to this width in pixels")
+    input_height: int = Field(144, ge=32, description="images are stretched to this height in pixels")
+    input_width: int = Field(192, ge=32, description="images are stretched to this width in pixels")
     flip: float = Field(0.5, ge=0, le=1, description="share of the training images that are mirrored")
     crop: float = Field(
-        0.25,
+        0.5,
         gt=0,
         le=1,
         description="training cuts out windows of this share of the image's area or more; what is outside is "
         "not visible in them; 1: the whole image",
     )
     colour: float = Field(
-        0.5, ge=0, le=1, description="how far training changes brightness, contrast, saturation and hue"
+        0.3, ge=0, le=1, description="how far training changes brightness, contrast, saturation and hue"
     )
-    dropout: float = Field(0.2, ge=0, lt=1, description="share of the features that training drops")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of the features that training drops")
     weight_decay: float = Field(1e-4, ge=0, description="L2 regularization of the kernels, half squared")
 
-    epochs: int = Field(60, ge=1, description="times that every image is seen")
-    learning_rate: float = Field(2e-3, gt=0, description="Adam's, at the start")
+    batch_size: int = Field(8, ge=1, description="images a step, of all devices together")
+    learning_rate: float = Field(3e-3, gt=0, description="Adam's, at the start")
     schedule: Literal["constant", "steps", "cosine", "plateau"] = Field(
         "cosine", description=TrainingStage.model_fields["schedule"].description
     )
