@@ -52,6 +52,7 @@ class Train(TrainingStage):
     dropout: float = Field(0.0, ge=0, lt=1, description="share of the features that training drops")
     weight_decay: float = Field(1e-4, ge=0, description="L2 regularization of the kernels, half squared")
 
+    epochs: int = Field(120, ge=1, description="times that every image is seen")
     batch_size: int = Field(8, ge=1, description="images a step, of all devices together")
     learning_rate: float = Field(3e-3, gt=0, description="Adam's, at the start")
     schedule: Literal["constant", "steps", "cosine", "plateau"] = Field(
