@@ -72,9 +72,9 @@ def stages() -> Iterator[ModuleType]:
     sys.path.remove(folder)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def ray_of_two(stages: ModuleType) -> Iterator[Engine]:
-    """A Ray of two processors for all tests here, and an engine of it that no test stops."""
+    """A Ray of two processors for all tests of a file, and an engine of it that no test stops."""
     from odflow.engines.ray import RayEngine
 
     engine = RayEngine(2)
