@@ -1,7 +1,10 @@
 """Every pipeline and config that ships is sound; the quickstart's own test runs it."""
 
+import json
+import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -27,10 +30,12 @@ SETTINGS = {
         "images": f"{LSP}/images",
     },
     "pose_flic": {"annotations": "../shared/data/flic/examples.mat", "images": f"{LSP}/images"},
+    "segment": {},
+    "synthetic": {},
 }
 """Params of each; planning looks only whether the paths are there."""
 
-CONFIGS = [name for name in SETTINGS if not name.startswith("pose_")]
+CONFIGS = ["quickstart", "bccd", "finetune_bccd", "retrain", "synthetic"]
 
 
 def odflow(project, *words):
@@ -49,6 +54,7 @@ def test_a_pipeline_that_ships_can_be_planned(project, tmp_path, name):
 
 def test_no_pipeline_is_forgotten(project):
     assert {path.stem for path in (project / "pipelines").glob("*.yaml")} == set(SETTINGS)
+    assert {path.stem for path in (project / "pipelines").glob("*.config")} == set(CONFIGS)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -56,6 +62,73 @@ def test_a_config_that_ships_is_honoured_but_for_what_evaluates(project, name):
     config = read_pipeline_config(project / f"pipelines/{name}.config")
     _, coverage = translate(config, name)
     CoverageReport.of(config, coverage).check_strict()
+
+
+@pytest.fixture
+def run_small(project, tmp_path):
+    """Run a pipeline that ships, with fewer images and steps; gives the folder of its results."""
+
+    def run(name, *settings):
+        environment = os.environ | {"ODFLOW_STORE": str(tmp_path / "store")}
+        words = ["-m", "odflow", "run", f"pipelines/{name}.yaml", "--workdir", str(tmp_path / "runs")]
+        words += [f"--set={setting}" for setting in settings]
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=project,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return next((tmp_path / "runs").rglob("run.json")).parent
+
+    return run
+
+
+def metrics(run, stage):
+    return json.loads((run / stage / "metrics.json").read_text())
+
+
+def size(run, file):
+    return (run / file).stat().st_size
+
+
+@pytest.mark.slow
+def test_the_segmentation_pipeline_ends_with_metrics_and_pictures(run_small, tmp_path, shared):
+    images = sorted((shared / "data/coco128/images/train2017").iterdir())[:12]
+    (tmp_path / "images.txt").write_text("".join(f"train2017/{image.name}\n" for image in images))
+    run = run_small(
+        "segment",
+        f"records.image_list={tmp_path / 'images.txt'}",
+        f"detect.image_list={tmp_path / 'images.txt'}",
+        "params.train_count=8",
+        "scratch.epochs=1",
+        "fine_tune.epochs=1",
+    )
+    for stage in ("from_scratch", "fine_tuned"):
+        measured = metrics(run, stage)
+        assert 0 <= measured["IoU/person"] < 1
+        assert measured["baseline/IoU/person"] == 0
+        assert size(run, f"{stage}/pictures/contact_sheet.png") > 10_000
+        assert size(run, f"{stage}/pictures/training.png") > 1_000
+    assert len(list((run / "detect/masks").rglob("*.png"))) == len(images)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("bpy") is None, reason="Blender (the package bpy) is not installed")
+def test_renders_train_a_detector_and_all_heads(run_small):
+    epochs = [f"{stage}.epochs=1" for stage in ("visibility", "segmentation", "pose")]
+    run = run_small("synthetic", "render.count=16", "detector.num_steps=4", *epochs)
+    assert 0 <= metrics(run, "detector_metrics")["DetectionBoxes_Precision/mAP@.50IOU"] <= 1
+    assert 0 < metrics(run, "visibility_metrics")["AP/figure"] <= 1
+    assert 0 < metrics(run, "segmentation_metrics")["IoU/background"] < 1
+    assert 0 <= metrics(run, "pose_metrics")["PCK@0.2"] <= 1
+    assert size(run, "sheet/contact_sheet.png") > 10_000
+    assert size(run, "visibility_metrics/precision_recall.png") > 1_000
+    assert size(run, "segmentation_metrics/pictures/contact_sheet.png") > 10_000
+    assert size(run, "pose_metrics/pck.png") > 1_000
+    assert list((run / "pose_pictures/pictures").rglob("*.jpg"))
 
 
 def test_a_misspelt_class_in_the_yaml_ends_the_run_with_2_and_the_nearest_name(project, tmp_path):
