@@ -96,7 +96,8 @@ def size(run, file):
 
 @pytest.mark.slow
 def test_the_segmentation_pipeline_ends_with_metrics_and_pictures(run_small, tmp_path, shared):
-    images = sorted((shared / "data/coco128/images/train2017").iterdir())[:12]
+    # Of these there are people in three of the eight to train, and in all four to validate.
+    images = sorted((shared / "data/coco128/images/train2017").iterdir())[12:24]
     (tmp_path / "images.txt").write_text("".join(f"train2017/{image.name}\n" for image in images))
     run = run_small(
         "segment",
@@ -108,7 +109,7 @@ def test_the_segmentation_pipeline_ends_with_metrics_and_pictures(run_small, tmp
     )
     for stage in ("from_scratch", "fine_tuned"):
         measured = metrics(run, stage)
-        assert 0 <= measured["IoU/person"] < 1
+        assert 0 <= measured["IoU/person"] < measured["mIoU"] < 1
         assert measured["baseline/IoU/person"] == 0
         assert size(run, f"{stage}/pictures/contact_sheet.png") > 10_000
         assert size(run, f"{stage}/pictures/training.png") > 1_000
