@@ -53,7 +53,7 @@ def command(name: str, count: int, folder: str) -> list[str]:
         "--out",
         folder,
     ]
-    return [*words, "--figure"] if "figure" in name else words
+    return [*words, "--figure-share", "1"] if "figure" in name else words
 
 
 def timed(words: list[str]) -> tuple[float, float]:

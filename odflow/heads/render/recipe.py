@@ -36,7 +36,7 @@ class Settings:
         objects: class to model: a primitive of `models`, or a path.
         objects_per_image: fewest and most.
         min_visible: share of its own pixels below which an object is not labelled.
-        figure: whether each scene has the articulated figure.
+        figure_share: of the scenes that have the articulated figure, 0 to 1.
         light, ground: one of `LIGHTS`, `GROUNDS`, or any.
         distance: metres from the camera to the middle of the scene.
         elevation, azimuth: of the camera, degrees.
@@ -50,7 +50,7 @@ class Settings:
     objects: Mapping[str, str]
     objects_per_image: tuple[int, int]
     min_visible: float
-    figure: bool
+    figure_share: float
     light: str
     ground: str
     distance: Range
@@ -69,7 +69,7 @@ class Settings:
     @property
     def classes(self) -> list[str]:
         """The classes in the order of their ids, which count from 1."""
-        return sorted([*self.objects, *([FIGURE] if self.figure else [])])
+        return sorted([*self.objects, *([FIGURE] if self.figure_share else [])])
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def draw_recipe(settings: Settings, number: int) -> Recipe:
         number: of the picture, from 0.
     """
     random = Random(f"{settings.seed}/{number}")
-    figure = draw_figure(random) if settings.figure else None
+    figure = draw_figure(random) if random.random() < settings.figure_share else None
     return Recipe(
         things=_things(random, settings, figure),
         figure=figure,
@@ -184,7 +184,7 @@ def _place(random: Random, size: float, things: list[Thing], figure: Figure | No
 
 
 def _view(random: Random, settings: Settings) -> View:
-    height = 0.8 if settings.figure else 0.3
+    height = 0.8 if settings.figure_share else 0.3  # one for all: it does not give a figure away
     return View(
         target=(random.uniform(-0.3, 0.3), random.uniform(-0.3, 0.3), height),
         distance=random.uniform(*settings.distance),

@@ -55,7 +55,9 @@ class Render(Stage):
         description="an object of which less can be seen is not labelled; share of the pixels that it "
         "would cover if nothing were before it and the picture had no edge",
     )
-    figure: bool = Field(False, description="a figure with 14 joints in each scene, of the class figure")
+    figure_share: float = Field(
+        0, ge=0, le=1, description="of the scenes: they have a figure with 14 joints, of the class figure"
+    )
     light: Literal["any", "sun", "area"] = Field("any", description="kind of the lamp")
     ground: Literal["any", "plain", "checker", "bricks", "noise", "waves", "cells"] = Field(
         "any", description="texture of the ground"
@@ -99,7 +101,7 @@ class Render(Stage):
 
     @model_validator(mode="after")
     def _one_figure(self) -> Render:
-        if self.figure and "figure" in self.objects:
+        if self.figure_share and "figure" in self.objects:
             raise ValueError("the class figure is the articulated figure; call the object otherwise")
         return self
 
@@ -162,7 +164,7 @@ class Render(Stage):
         labels = LabelMap(tuple(Label(number, name) for number, name in ids.items()))
         self.label_map.write_text(labels.to_text(), encoding="utf-8")
         write_mask_classes(self.class_names, {0: "background", **ids})
-        figures = f", {len(people)} figures with joints" if self.figure else ""
+        figures = f", {len(people)} figures with joints" if self.figure_share else ""
         job.say(f"{len(names)} pictures, {len(boxes)} boxes of {boxes['class'].nunique()} classes{figures}")
         lacking = sorted(set(settings.classes) - set(boxes["class"]))
         if lacking:

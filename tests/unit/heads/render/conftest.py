@@ -19,7 +19,7 @@ def plain():
         objects={"ball": "sphere", "box": "cube"},
         objects_per_image=(2, 6),
         min_visible=0.25,
-        figure=True,
+        figure_share=1,
         light="any",
         ground="any",
         distance=(4, 7),

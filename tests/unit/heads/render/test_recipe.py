@@ -79,4 +79,15 @@ def test_right_is_right_of_where_the_nose_points(plain, seed):
 
 def test_classes_have_their_ids_by_name_whatever_their_order(plain):
     assert plain.classes == ["ball", "box", FIGURE]
-    assert replace(plain, objects={"box": "cube", "ball": "sphere"}, figure=False).classes == ["ball", "box"]
+    without = replace(plain, objects={"box": "cube", "ball": "sphere"}, figure_share=0)
+    assert without.classes == ["ball", "box"]
+
+
+def test_a_share_of_the_scenes_has_a_figure_and_the_camera_does_not_tell_which(plain):
+    of_seed = replace(plain, figure_share=0.75)
+    recipes = [draw_recipe(of_seed, number) for number in range(400)]
+    assert 0.7 < np.mean([recipe.figure is not None for recipe in recipes]) < 0.8
+    assert len({recipe.view.target[2] for recipe in recipes}) == 1
+    for share, expected in ((0, False), (1, True)):
+        drawn = [draw_recipe(replace(plain, figure_share=share), number) for number in range(100)]
+        assert all((recipe.figure is not None) == expected for recipe in drawn)

@@ -23,7 +23,7 @@ from odflow.heads.render import pool
 from odflow.heads.render.figure import JOINTS
 from odflow.heads.render.stages.render import Render
 
-SMALL = {"count": 3, "width": 64, "height": 48, "samples": 1, "figure": True, "distance": (3, 4)}
+SMALL = {"count": 3, "width": 64, "height": 48, "samples": 1, "figure_share": 1, "distance": (3, 4)}
 TEXTS = ("labels.json", "annotations.csv", "keypoints.csv", "label_map.pbtxt", "classes.json")
 
 MODELS = """
@@ -147,7 +147,7 @@ def test_models_of_files_are_dropped(blender, tmp_path):
     assert blender(MODELS, tmp_path) == "made"
     forms = ("blend", "obj", "glb")
     objects = {form: str(tmp_path / f"two.{form}") for form in forms}
-    fields = SMALL | {"objects": objects, "figure": False, "min_visible": 0, "objects_per_image": (6, 6)}
+    fields = SMALL | {"objects": objects, "figure_share": 0, "min_visible": 0, "objects_per_image": (6, 6)}
     run_alone(Render(**fields, image_format="jpeg"), tmp_path / "out")
     found = read_detections(tmp_path / "out/annotations.csv")
     assert set(found["class"]) == set(forms)
