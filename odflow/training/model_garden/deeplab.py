@@ -17,8 +17,6 @@ from odflow.training.model_garden.deeplab_config import DeepLabConfig
 Part = Literal["last_layer", "head", "all"]
 """What is trained: the class layer, everything after the backbone, or all."""
 
-_MOBILENETS = {"mobilenet_v1": "MobileNetV1", "mobilenet_v2": "MobileNetV2"}
-_DILATED_RESNETS = {"resnet50": 50, "resnet101": 101}
 _MULTIGRID = (1, 2, 4)  # dilation of the last three residual units, as DeepLab has it
 
 
@@ -124,21 +122,22 @@ def _model_config(config: DeepLabConfig) -> object:
 def _backbone_config(config: DeepLabConfig) -> object:
     from official.vision.configs import backbones
 
-    if config.backbone in _MOBILENETS:
+    kind, _, model_id = config.backbone.partition("/")
+    if kind == "mobilenet":
         mobilenet = backbones.MobileNet(
-            model_id=_MOBILENETS[config.backbone],
+            model_id=model_id,
             filter_size_scale=config.width,
             output_stride=config.output_stride,
             output_intermediate_endpoints=config.plus,  # else it keeps the features of stride 4 to itself
         )
-        return backbones.Backbone(type="mobilenet", mobilenet=mobilenet)
+        return backbones.Backbone(type=kind, mobilenet=mobilenet)
     resnet = backbones.DilatedResNet(
-        model_id=_DILATED_RESNETS[config.backbone],
+        model_id=int(model_id),
         output_stride=config.output_stride,
         multigrid=list(_MULTIGRID),
         stem_type="v1",
     )
-    return backbones.Backbone(type="dilated_resnet", dilated_resnet=resnet)
+    return backbones.Backbone(type=kind, dilated_resnet=resnet)
 
 
 def _head_config(config: DeepLabConfig, level: int) -> object:
@@ -146,13 +145,12 @@ def _head_config(config: DeepLabConfig, level: int) -> object:
 
     if not config.plus:
         return segmentation.SegmentationHead(level=level, num_convs=0)
-    mobile = config.backbone in _MOBILENETS
     return segmentation.SegmentationHead(
         level=level,
         num_convs=2,
         num_filters=config.filters,
         feature_fusion="deeplabv3plus",
-        use_depthwise_convolution=mobile,
-        low_level="2/depthwise" if config.backbone == "mobilenet_v2" else 2,
+        use_depthwise_convolution=config.backbone.startswith("mobilenet/"),
+        low_level="2/depthwise" if config.backbone == "mobilenet/MobileNetV2" else 2,
         low_level_num_filters=48,
     )

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Backbone = Literal["mobilenet_v1", "mobilenet_v2", "resnet50", "resnet101"]
+Backbone = Literal[
+    "mobilenet/MobileNetV1", "mobilenet/MobileNetV2", "dilated_resnet/50", "dilated_resnet/101"
+]
+"""A type of Model Garden's backbones and its model_id, as `backbones.build_backbone` takes them."""
 
 OutputStride = Literal[8, 16, 32]
 
@@ -16,7 +19,7 @@ class DeepLabConfig:
 
     Attributes:
         num_classes: channels of the logits.
-        backbone: resnets are dilated, with DeepLab's stem of three 3x3 convolutions.
+        backbone: ResNets have DeepLab's stem of three 3x3 convolutions.
         plus: DeepLabV3+: a head of two convolutions that also sees features at stride 4.
         width: factor of the backbone's channels; of MobileNets only.
         output_stride: pixels of the image a feature's step is wide: 8, 16 or 32.
@@ -29,7 +32,7 @@ class DeepLabConfig:
     """
 
     num_classes: int
-    backbone: Backbone = "mobilenet_v2"
+    backbone: Backbone = "mobilenet/MobileNetV2"
     plus: bool = False
     width: float = 1.0
     output_stride: OutputStride = 16

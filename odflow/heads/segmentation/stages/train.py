@@ -33,9 +33,9 @@ class Train(TrainingStage):
         "rest, the moments of its batch norms included, stays as fine_tune_checkpoint has it",
     )
 
-    backbone: Literal["mobilenet_v1", "mobilenet_v2", "resnet50", "resnet101"] = Field(
-        "mobilenet_v2", description="what the features come from; ResNets are dilated"
-    )
+    backbone: Literal[
+        "mobilenet/MobileNetV1", "mobilenet/MobileNetV2", "dilated_resnet/50", "dilated_resnet/101"
+    ] = Field("mobilenet/MobileNetV2", description="what the features come from, as Model Garden calls it")
     width: float = Field(1.0, gt=0, description="factor of the channels of a MobileNet")
     plus: bool = Field(False, description="DeepLabV3+: the head sees features at stride 4, too")
     output_stride: Literal[8, 16, 32] = Field(
@@ -83,7 +83,7 @@ class Train(TrainingStage):
             raise ValueError(f"train_only: {self.train_only} needs fine_tune_checkpoint")
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError("scale: wanted the smaller number first, both above 0")
-        if self.width != 1 and not self.backbone.startswith("mobilenet"):
+        if self.width != 1 and not self.backbone.startswith("mobilenet/"):
             raise ValueError("width is of MobileNets only")
         if min(self.class_weights.values(), default=0) < 0:
             raise ValueError("class_weights: wanted 0 or more")
@@ -133,7 +133,7 @@ class Train(TrainingStage):
     def _dilation_rates(self) -> tuple[int, ...]:
         if self.dilation_rates is not None:
             return tuple(self.dilation_rates)
-        if self.backbone.startswith("mobilenet"):
+        if self.backbone.startswith("mobilenet/"):
             return ()
         return (12, 24, 36) if self.output_stride == 8 else (6, 12, 18)
 

@@ -30,10 +30,10 @@ def networks():
         ({"width": 0.25, "output_stride": 8, "dilation_rates": (2, 4)}, 8),
         ({"width": 0.25, "output_stride": 32}, 32),
         ({"width": 0.25, "plus": True}, 4),
-        ({"backbone": "mobilenet_v1", "width": 0.25}, 16),
-        ({"backbone": "mobilenet_v1", "width": 0.25, "plus": True, "output_stride": 8}, 4),
-        ({"backbone": "resnet50", "dilation_rates": (6, 12, 18)}, 16),
-        ({"backbone": "resnet50", "plus": True, "output_stride": 8}, 4),
+        ({"backbone": "mobilenet/MobileNetV1", "width": 0.25}, 16),
+        ({"backbone": "mobilenet/MobileNetV1", "width": 0.25, "plus": True, "output_stride": 8}, 4),
+        ({"backbone": "dilated_resnet/50", "dilation_rates": (6, 12, 18)}, 16),
+        ({"backbone": "dilated_resnet/50", "plus": True, "output_stride": 8}, 4),
     ],
 )
 def test_logits_stand_at_the_stride(networks, fields, stride):

@@ -38,7 +38,7 @@ def given(data):
     [
         ({"train_only": "head"}, "train_only: head needs fine_tune_checkpoint"),
         ({"scale": (2.0, 1.0)}, "smaller number first"),
-        ({"backbone": "resnet50"}, "width is of MobileNets only"),
+        ({"backbone": "dilated_resnet/50"}, "width is of MobileNets only"),
         ({"class_weights": {"red": -1.0}}, "class_weights"),
         ({"output_stride": 4}, "output_stride"),
         ({"patience": 2}, "patience needs valid_records"),
@@ -55,7 +55,7 @@ def test_the_fields_become_the_model(given, squares):
     assert model.classes == squares.classes
     assert (model.network.num_classes, model.network.plus, model.network.output_stride) == (3, True, 8)
     assert (model.view.height, model.view.scale, model.class_weights) == (64, (1.0, 1.5), {"red": 2.0})
-    resnet = {"backbone": "resnet50", "width": 1.0}
+    resnet = {"backbone": "dilated_resnet/50", "width": 1.0}
     rates = [
         Train(**given | fields)._model().network.dilation_rates
         for fields in ({}, resnet, resnet | {"output_stride": 8}, resnet | {"dilation_rates": [3]})
