@@ -16,7 +16,9 @@ class Split(Stage):
 
     detections: InputFile = Field(description="table of boxes to split, CSV or Parquet")
     images_seen: InputFile | None = Field(
-        None, description="detect's images.csv; keep_empty takes the images without a box from it"
+        None,
+        description="the images that the boxes are of: detect's images.csv, or a list, one a line, as import "
+        "and render write it; keep_empty takes the images without a box from it",
     )
     valid_fraction: float = Field(
         0.2,
@@ -40,7 +42,7 @@ class Split(Stage):
     @model_validator(mode="after")
     def _needs_images_seen(self) -> Split:
         if self.keep_empty and self.images_seen is None:
-            raise ValueError("keep_empty needs images_seen: the images.csv that detect writes")
+            raise ValueError("keep_empty needs images_seen: detect's images.csv, or a list of images")
         return self
 
     def run(self, job: Job) -> None:
@@ -68,13 +70,17 @@ class Split(Stage):
 
 
 def _seen(path: Path) -> set[str]:
-    """Names of the images that could be read."""
+    """Names of the images that could be read, of a table as `detect` writes it, or of those in a list."""
     import csv
 
+    from odflow.formats.image_list import list_lines
+
+    if path.suffix != ".csv":
+        return {name for _, name in list_lines(path)}
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         for column in ("filename", "status"):
             if column not in (reader.fieldnames or ()):
                 near = nearest(column, reader.fieldnames or ())
-                raise TableError(f'{path}: has no column "{column}".{near} Give detect\'s images.csv.')
+                raise TableError(f'{path}: has no column "{column}".{near} Give detect\'s, or a list (.txt).')
         return {row["filename"] for row in reader if row["status"] == "ok"}

@@ -49,11 +49,17 @@ def test_the_first_images_by_name_go_to_train(boxes, tmp_path):
     assert sides(tmp_path / "out")[1][1] == ["img_097.jpg", "img_098.jpg", "img_099.jpg"]
 
 
-def test_empty_images_stay_out_unless_they_are_asked_for(boxes, tmp_path):
-    seen = tmp_path / "images.csv"
-    seen.write_text(
-        "filename,width,height,detections,status,error\nimg_000.jpg,9,9,2,ok,\ne.jpg,9,9,0,ok,\nbad.jpg,,,,error,x\n"
-    )
+SEEN = {
+    "images.csv": "filename,width,height,detections,status,error\n"
+    "img_000.jpg,9,9,2,ok,\ne.jpg,9,9,0,ok,\nbad.jpg,,,,error,x\n",
+    "images.txt": "img_000.jpg\ne.jpg\n",
+}
+
+
+@pytest.mark.parametrize("file", SEEN)
+def test_empty_images_stay_out_unless_they_are_asked_for(boxes, tmp_path, file):
+    seen = tmp_path / file
+    seen.write_text(SEEN[file])
     run_alone(Split(detections=boxes, images_seen=seen, train_count=50), tmp_path / "without")
     run_alone(Split(detections=boxes, images_seen=seen, train_count=50, keep_empty=True), tmp_path / "with")
     assert not any("e.jpg" in names for names in sides(tmp_path / "without")[1])

@@ -72,6 +72,9 @@ class Render(Stage):
     labels: OutputFile = output("labels.json", "boxes as shares, y from the bottom")
     annotations: OutputFile = output("annotations.csv", "boxes of the visible pixels")
     keypoints: OutputFile = output("keypoints.csv", "the figures' joints")
+    listed: OutputFile = output(
+        "images.txt", "names of the pictures, one a line; those that show nothing too"
+    )
     label_map: OutputFile = output("label_map.pbtxt", "ids of the classes")
     class_names: OutputFile = output("classes.json", "the class of each number that the masks hold")
 
@@ -146,20 +149,23 @@ class Render(Stage):
 
     def _write(self, job: Job, settings: Settings, pictures: list[dict[str, Any]]) -> None:
         from odflow.formats.detections import write_detections
+        from odflow.formats.image_list import write_image_list
         from odflow.formats.keypoints import write_keypoints
         from odflow.formats.label_map import Label, LabelMap
         from odflow.formats.labels_json import write_labels_json
         from odflow.formats.mask_classes import write_mask_classes
         from odflow.heads.render.tables import boxes_table, joints_table
 
-        for table in (self.annotations, self.labels, self.keypoints, self.label_map, self.class_names):
-            table.unlink(missing_ok=True)  # a run that was stopped late may have left them read-only
+        files = (self.annotations, self.labels, self.keypoints, self.listed, self.label_map, self.class_names)
+        for file in files:
+            file.unlink(missing_ok=True)  # a run that was stopped late may have left them read-only
         names = [settings.picture_name(picture["number"]) for picture in pictures]
         boxes = boxes_table(settings, pictures)
         people = joints_table(settings, pictures)
         write_detections(boxes, self.annotations)
         write_labels_json(boxes, self.labels, names, folder=self.images.name)
         write_keypoints(people, self.keypoints)
+        write_image_list(self.listed, names)
         ids = dict(enumerate(settings.classes, 1))
         labels = LabelMap(tuple(Label(number, name) for number, name in ids.items()))
         self.label_map.write_text(labels.to_text(), encoding="utf-8")

@@ -24,7 +24,7 @@ from odflow.heads.render.figure import JOINTS
 from odflow.heads.render.stages.render import Render
 
 SMALL = {"count": 3, "width": 64, "height": 48, "samples": 1, "figure_share": 1, "distance": (3, 4)}
-TEXTS = ("labels.json", "annotations.csv", "keypoints.csv", "label_map.pbtxt", "classes.json")
+TEXTS = ("labels.json", "annotations.csv", "keypoints.csv", "images.txt", "label_map.pbtxt", "classes.json")
 
 MODELS = """
 import sys
@@ -84,6 +84,17 @@ def test_the_labels_are_the_boxes(rendered):
     labelled = read_labels_json(rendered / "labels.json", find_images(rendered / "images"))
     assert len(labelled.images) == 3
     assert labelled.boxes.to_numpy().tolist() == table[list(labelled.boxes)].to_numpy().tolist()
+
+
+@pytest.mark.slow
+def test_pictures_that_show_nothing_are_listed(tmp_path):
+    if find_spec("bpy") is None:
+        pytest.skip('needs Blender: pip install "odflow[blender]"')
+    run_alone(Render(**SMALL | {"figure_share": 0, "objects_per_image": (0, 0)}), tmp_path / "out")
+    assert read_detections(tmp_path / "out/annotations.csv").empty
+    assert (tmp_path / "out/images.txt").read_text() == "000000.png\n000001.png\n000002.png\n"
+    labelled = read_labels_json(tmp_path / "out/labels.json", find_images(tmp_path / "out/images"))
+    assert len(labelled.images) == 3
 
 
 @pytest.mark.slow
