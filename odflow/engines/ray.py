@@ -119,7 +119,8 @@ class RayEngine:
             OdflowError: it was killed, or cannot run in this cluster.
             KeyboardInterrupt: it was stopped.
         """
-        attempt, looks = next(self._attempts), itertools.count()
+        attempt, looks = next(self._attempts), itertools.count(1)
+        _check_fits(task)
         reference = self._begin_stage(task, attempt)
         try:
             while not ray.wait([reference], timeout=_PAUSE)[0] and not self._is_out_of_patience():
