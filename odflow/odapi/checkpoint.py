@@ -122,7 +122,7 @@ def read_checkpoint(path: Path) -> Weights:
         for name in stored.shapes
         if name.endswith(VALUE) and "/.OPTIMIZER_SLOT/" not in name and name.split("/")[0] not in NOT_WEIGHTS
     }
-    walk = _object_graph(bytes(stored[OBJECT_GRAPH].item()), names)
+    walk = _object_graph(stored.object_graph(), names)
     kind, classifier = _classifier(names)
     return stored.weights(kind or _writer(path), names, lambda path: classifier.get(path) or walk(path))
 
@@ -229,8 +229,30 @@ class _Stored:
     def __getitem__(self, name: str) -> np.ndarray[Any, Any]:
         import numpy as np
 
+        return np.asarray(self._read(name))
+
+    def object_graph(self) -> Any:
+        """Its TrackableObjectGraph; read as bytes, since an array of bytes drops the NULs at their end.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        from google.protobuf.message import DecodeError
+        from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
+
+        serialized = self._read(OBJECT_GRAPH)
         try:
-            return np.asarray(self._reader.get_tensor(name))
+            graph = TrackableObjectGraph.FromString(serialized)
+        except (DecodeError, TypeError) as error:
+            raise self._damaged(error) from error
+        places = range(len(graph.nodes))
+        if not places or any(child.node_id not in places for node in graph.nodes for child in node.children):
+            raise self._damaged(IndexError("its object graph leads nowhere"))
+        return graph
+
+    def _read(self, name: str) -> Any:
+        try:
+            return self._reader.get_tensor(name)
         except self._damage as error:
             raise self._damaged(error) from error
 
@@ -257,11 +279,9 @@ def _tf1(stored: _Stored) -> Weights:
     return stored.weights("TF1", names, lambda path: None)
 
 
-def _object_graph(serialized: bytes, names: Mapping[str, str]) -> Callable[[str], str | None]:
+def _object_graph(graph: Any, names: Mapping[str, str]) -> Callable[[str], str | None]:
     """What finds the stored name of a variable from any path to it in the saved model."""
-    from tensorflow.core.protobuf import trackable_object_graph_pb2
-
-    nodes = trackable_object_graph_pb2.TrackableObjectGraph.FromString(serialized).nodes
+    nodes = graph.nodes
     children = [{child.local_name: child.node_id for child in node.children} for node in nodes]
 
     def walk(path: str) -> str | None:

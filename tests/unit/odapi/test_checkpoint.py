@@ -4,12 +4,23 @@ import shutil
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from odflow.errors import InputError
-from odflow.odapi.checkpoint import existing_path, find_checkpoint, read_checkpoint, weights_of
+from odflow.odapi.checkpoint import (
+    OBJECT_GRAPH,
+    VALUE,
+    existing_path,
+    find_checkpoint,
+    read_checkpoint,
+    weights_of,
+)
 
 tf = pytest.importorskip("tensorflow")
 tf_keras = pytest.importorskip("tf_keras")
+
+from tensorflow.core.protobuf import trackable_object_graph_pb2  # noqa: E402
 
 BACKBONE = "model/_feature_extractor/classification_backbone/"
 
@@ -233,3 +244,52 @@ def test_a_copy_without_its_state_file_is_read(shared, tmp_path):
     for file in folder.glob("ckpt-0.*"):
         shutil.copy(file, tmp_path)
     assert len(read_checkpoint(tmp_path)) == 384
+
+
+def write_with_graph(prefix, graph):
+    """A TF2 checkpoint of one variable with this object graph."""
+    write_tf1(prefix, {OBJECT_GRAPH: graph, f"model/a{VALUE}": np.float32([3.0])})
+
+
+def graph_of(path, nodes=2, child=1):
+    """The serialized object graph in which `path` leads to the variable model/a."""
+    graph = trackable_object_graph_pb2.TrackableObjectGraph()
+    for _ in range(nodes):
+        graph.nodes.add()
+    graph.nodes[0].children.add(node_id=child, local_name=path)
+    graph.nodes[-1].attributes.add(name="VARIABLE_VALUE", checkpoint_key=f"model/a{VALUE}")
+    return graph.SerializeToString()
+
+
+UNKNOWN_FIELD = bytes([15 << 3 | 2])
+"""The tag of bytes in a field that a TrackableObjectGraph does not have, and passes over."""
+
+
+@given(ends=st.lists(st.sampled_from([0, 1, 10, 127]), max_size=40), nuls=st.integers(0, 40))
+@example(ends=[], nuls=1)
+@settings(max_examples=25, deadline=None)
+def test_an_object_graph_keeps_the_nuls_at_its_end(ends, nuls, tmp_path_factory):
+    prefix = tmp_path_factory.mktemp("nuls") / "ckpt-1"
+    rest = bytes(ends) + bytes(nuls)
+    write_with_graph(prefix, graph_of("one") + UNKNOWN_FIELD + bytes([len(rest)]) + rest)
+    assert read_checkpoint(prefix)["one"] == [3.0]
+
+
+def test_a_checkpoint_of_step_0_is_read(detector, classifier, tmp_path):
+    """Its object graph ends in NULs where the last object is a counter without a value."""
+    step = tf.Variable(0, dtype=tf.int64)
+    saved = tf.train.Checkpoint(step=step, model=detector).save(str(tmp_path / "ckpt"))
+    assert saved.endswith("ckpt-1")
+    assert_holds(read_checkpoint(tmp_path / "ckpt-1"), names_of(classifier, BACKBONE))
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [b"", b"\0", b"\xff\xff", graph_of("one")[:-3], graph_of("one", child=7), graph_of("one", child=-1), 1.0],
+    ids=["empty", "nul", "no message", "cut", "child beyond", "child before", "a number"],
+)
+def test_a_damaged_object_graph_is_told_in_one_line(graph, tmp_path):
+    write_with_graph(tmp_path / "ckpt-1", graph)
+    with pytest.raises(InputError, match=r"ckpt-1: is damaged or not whole \(.+\)\. Copy") as error:
+        read_checkpoint(tmp_path)
+    assert "\n" not in str(error.value)
