@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,15 @@ def shared() -> Path:
     if not (folder / "models").is_dir():
         pytest.skip("needs the shared folder of real models and data beside the project")
     return folder
+
+
+@pytest.fixture(scope="session")
+def assert_same_detections() -> Callable[..., None]:
+    """`assert_same_detections(found, wanted, box, score)`: see same_detections.py."""
+    sys.path.append(str(Path(__file__).parent))
+    found: Callable[..., None] = importlib.import_module("same_detections").assert_same_detections
+    sys.path.pop()
+    return found
 
 
 @pytest.fixture

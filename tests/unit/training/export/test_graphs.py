@@ -191,7 +191,7 @@ def test_what_tflite_cannot_do_is_refused_before_the_work(settings):
 
 
 @pytest.mark.slow
-def test_parity_with_what_the_api_detects_from_the_same_checkpoint(shared):
+def test_parity_with_what_the_api_detects_from_the_same_checkpoint(shared, assert_same_detections):
     from odflow.odapi.pipeline_config import read_pipeline_config
     from odflow.training.architecture import architecture
     from odflow.training.export.graphs import trained_detector
@@ -202,5 +202,7 @@ def test_parity_with_what_the_api_detects_from_the_same_checkpoint(shared):
     detector = trained_detector(architecture(settings), folder)
     with np.load(folder / "reference.npz") as reference:
         found = detector.detect(tf.constant(reference["image"].astype(np.uint8)))
-        for name in NAMES:
+        for name in ("raw_detection_boxes", "raw_detection_scores"):
             np.testing.assert_allclose(found[name], reference[name], atol=1e-4, err_msg=name)
+        assert set(reference) >= NAMES == set(found)
+        assert_same_detections(found, reference, 1e-4, 1e-4)
