@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -65,6 +66,14 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def json_flag(parser: Parser) -> None:
+    """Add --json."""
+    about = (
+        "print what was done as JSON, with the numbers that stages counted; their lines go to standard error"
+    )
+    parser.add_argument("--json", action="store_true", help=about)
+
+
 def _pipeline_flag(parser: Parser) -> None:
     parser.add_argument("pipeline", type=Path, metavar="PIPELINE", help="the YAML file")
 
@@ -72,6 +81,7 @@ def _pipeline_flag(parser: Parser) -> None:
 def _status_flags(parser: Parser) -> None:
     _pipeline_flag(parser)
     _workdir_flag(parser)
+    json_flag(parser)
 
 
 def _set_flag(parser: Parser) -> None:
@@ -93,6 +103,7 @@ def _selection_flags(parser: Parser) -> None:
     one.add_argument("--until", metavar="STAGE", help="this stage and those before it")
     about = "run it even when it has a result; may come several times"
     parser.add_argument("--force", action="append", default=[], metavar="STAGE", help=about)
+    json_flag(parser)
 
 
 def _run_flags(parser: Parser) -> None:
@@ -123,7 +134,9 @@ def _no_flags(parser: Parser) -> None:
 def _run(given: Namespace, registry: Registry) -> int:
     from odflow.graph.pipeline import Selection
     from odflow.graph.reading import read_pipeline
+    from odflow.graph.record import record_text
     from odflow.graph.run import run
+    from odflow.graph.screen import Screen
 
     selection = Selection(given.only, given.until, tuple(given.force))
     pipeline = read_pipeline(given.pipeline, registry, given.set, selection)
@@ -132,9 +145,13 @@ def _run(given: Namespace, registry: Registry) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends a job in CI is an interrupt too
     engine = _engine(given)
     try:
-        outcome = run(pipeline, selection, store, workdir, engine)
+        screen = Screen(sys.stderr if given.json else None)
+        outcome = run(pipeline, selection, store, workdir, engine, screen)
     finally:
         engine.close()
+    if given.json:
+        print(record_text(outcome.record), end="")
+        return outcome.exit_code
     stages = outcome.record.stages
     rows = [_row(name, stages[name]) for name in outcome.selected]
     _print_table(_HEAD, rows)
@@ -174,6 +191,10 @@ def _plan(given: Namespace, registry: Registry) -> int:
     last = read_record(_workdir(given))
     planner = Planner(_store(), last.stages if last else {}, selection.force)
     steps = plan(pipeline, selection, planner)
+    if given.json:
+        told = [{"stage": step.node.name, "state": step.state, "why": step.why} for step in steps]
+        print(json.dumps({"stages": told}, indent=1))
+        return 0
     _print_table(
         ("stage", "state", "why"),
         [(step.node.name, step.state, step.why) for step in steps],
@@ -182,13 +203,16 @@ def _plan(given: Namespace, registry: Registry) -> int:
 
 
 def _status(given: Namespace, registry: Registry) -> int:
-    from odflow.graph.record import read_record
+    from odflow.graph.record import read_record, record_text
 
     if not given.pipeline.is_file():
         raise ConfigError(f"{given.pipeline}: there is no such pipeline file.")
     record = read_record(_workdir(given))
     if record is None:
-        print(f"{given.pipeline}: has not run yet.")
+        print("null" if given.json else f"{given.pipeline}: has not run yet.")
+        return 0
+    if given.json:
+        print(record_text(record), end="")
         return 0
     print(f"{record.pipeline}: {record.state}, {record.started}, {record.seconds:.1f} s")
     rows = [

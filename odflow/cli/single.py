@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import json
+import sys
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from odflow.cli.commands import jobs_flag
+from odflow.cli.commands import jobs_flag, json_flag
 from odflow.cli.flags import add_fields, flag, given_fields
 from odflow.cli.parser import Parser
 from odflow.errors import ConfigError, InputError
@@ -30,13 +32,21 @@ def run_single(name: str, words: list[str], registry: Registry) -> int:
     parser = Parser(name, inspect.getdoc(stage) or "", f"outputs, in DIR:\n{_outputs(stage)}")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the outputs (needed)")
     jobs_flag(parser)
+    json_flag(parser)
     add_fields(parser, stage)
     given = parser.parse(words)
     made = _make(name, stage, given_fields(stage, given), given.out)
     from odflow.engines.threads import Threads
     from odflow.graph.execute import run_alone
+    from odflow.graph.job import Console
 
-    run_alone(made, given.out, name=name, workers=Threads(given.jobs))
+    audience = Console(name, sys.stderr if given.json else None)
+    job = run_alone(made, given.out, name=name, workers=Threads(given.jobs), audience=audience)
+    if given.json:
+        outputs = {field: str(given.out / getattr(made, field)) for field in stage.outputs()}
+        print(
+            json.dumps({"stage": name, "outputs": outputs, "said": job.said, "counts": job.counts}, indent=1)
+        )
     return 0
 
 

@@ -68,7 +68,14 @@ def execute(
     return job
 
 
-def run_alone(stage: Stage, out: Path, *, name: str = "", workers: Workers | None = None) -> Job:
+def run_alone(
+    stage: Stage,
+    out: Path,
+    *,
+    name: str = "",
+    workers: Workers | None = None,
+    audience: Audience | None = None,
+) -> Job:
     """Run one stage without store or cache; its outputs land in `out` under their declared names.
 
     Args:
@@ -76,6 +83,7 @@ def run_alone(stage: Stage, out: Path, *, name: str = "", workers: Workers | Non
         out: the folder for its outputs; made when absent.
         name: what messages call the stage; its class's name if left out.
         workers: where `Job.map` sends its items.
+        audience: hears what the stage says; the console if left out.
 
     Returns:
         The job, with the lines that the stage said.
@@ -88,16 +96,17 @@ def run_alone(stage: Stage, out: Path, *, name: str = "", workers: Workers | Non
     make_folder(out)
     try:
         with held(out / f".{name}.lock", name):
-            return _run_in(stage, out, out / f".staging-{name}", name, workers or InProcess())
+            staging = out / f".staging-{name}"
+            return _run_in(stage, out, staging, Job(name, staging, workers or InProcess(), audience))
     finally:
         if made_here and not any(out.iterdir()):
             out.rmdir()
 
 
-def _run_in(stage: Stage, out: Path, staging: Path, name: str, workers: Workers) -> Job:
-    work = staging / (_present_key(name, stage) if stage.resumes else "work")
+def _run_in(stage: Stage, out: Path, staging: Path, given: Job) -> Job:
+    work = staging / (_present_key(given.name, stage) if stage.resumes else "work")
     try:
-        job = execute(stage, work, name=name, workers=workers)
+        job = execute(stage, work, name=given.name, workers=given.workers, audience=given.audience)
         for field in stage.outputs():
             declared = getattr(stage, field)
             put_in_place(work / declared, out / declared)

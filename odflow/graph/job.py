@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
+
+from odflow.left_out import LeftOut
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -39,13 +41,15 @@ class Console:
 
     Attributes:
         name: stands before every line.
+        results: gets the lines; standard output if left out.
     """
 
     name: str
+    results: TextIO | None = None
 
     def say(self, line: str) -> None:
         """Print a line."""
-        print(f"{self.name}: {line}", flush=True)
+        print(f"{self.name}: {line}", file=self.results, flush=True)
 
     def bar(self, items: Iterable[A], *, total: int | None, unit: str) -> tqdm[A]:
         """Show a bar where standard error is a terminal."""
@@ -65,6 +69,7 @@ class Job:
         workers: the engine's workers.
         audience: hears what the stage says; the console if left out.
         said: the lines that `say` was given.
+        counts: the numbers that `count` was given, by their names.
     """
 
     name: str
@@ -72,6 +77,7 @@ class Job:
     workers: Workers
     audience: Audience | None = None
     said: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
 
     @property
     def log(self) -> logging.Logger:
@@ -82,6 +88,17 @@ class Job:
         """State a result: a line on standard output, kept and shown again by a cached run."""
         self.said.append(line)
         self._audience.say(line)
+
+    def count(self, name: str, number: int) -> None:
+        """State a number for run.json and ``--json``: those of one name add up."""
+        self.counts[name] = self.counts.get(name, 0) + number
+
+    def leave_out(self, *kinds: LeftOut) -> None:
+        """Say what is left out, a line a kind, and count it; nothing of a kind is nothing to say."""
+        for left in kinds:
+            if left.number:
+                self.say(str(left))
+                self.count(left.name, left.number)
 
     def progress(self, items: Iterable[A], *, total: int | None = None, unit: str = "it") -> tqdm[A]:
         """Show a progress bar while the items go by, where standard error is a terminal."""

@@ -100,7 +100,7 @@ class Maker:
             ended = self._with_retries(step, staging)
             seconds = time.monotonic() - began
             self._check_inputs(step)
-            result = self.store.publish(key.key, stage, ended.said, seconds)
+            result = self.store.publish(key.key, stage, ended.said, seconds, ended.counts)
             return Kept(result, "done", ended.peak)
         except BaseException as error:
             self._keep_log(step.node.name, staging)

@@ -32,6 +32,7 @@ class StageRecord:
         packages: name to version of each package that it declares.
         outputs: field to path.
         said: the lines that it said.
+        counts: what it counted, by name: what was left out, most of all.
         error: why it failed.
     """
 
@@ -47,6 +48,7 @@ class StageRecord:
     packages: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
+    counts: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
 
 
@@ -69,13 +71,18 @@ class RunRecord:
     stages: dict[str, StageRecord] = field(default_factory=dict)
 
 
+def record_text(record: RunRecord) -> str:
+    """The text of run.json."""
+    return json.dumps(asdict(record), indent=1) + "\n"
+
+
 def write_record(folder: Path, record: RunRecord) -> None:
     """Write run.json, whole or not at all.
 
     Raises:
         StoreError: the disk is full or refuses.
     """
-    write_whole(folder / "run.json", json.dumps(asdict(record), indent=1) + "\n")
+    write_whole(folder / "run.json", record_text(record))
 
 
 def read_record(folder: Path) -> RunRecord | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from odflow.graph.content import Content, Entry
@@ -27,12 +27,14 @@ class Result:
         outputs: field to output.
         said: the lines that the stage said.
         seconds: how long it took.
+        counts: what the stage counted, by name.
     """
 
     home: Path
     outputs: Mapping[str, Made]
     said: Sequence[str]
     seconds: float
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -61,7 +63,12 @@ def manifest(result: Result) -> str:
         }
         for field, output in result.outputs.items()
     }
-    told = {"outputs": made, "said": list(result.said), "seconds": round(result.seconds, 3)}
+    told = {
+        "outputs": made,
+        "said": list(result.said),
+        "counts": dict(result.counts),
+        "seconds": round(result.seconds, 3),
+    }
     return json.dumps(told, indent=1) + "\n"
 
 
@@ -78,7 +85,9 @@ def read_manifest(text: str, home: Path) -> Result:
     try:
         data = json.loads(text)
         outputs = {field: _made(output) for field, output in data["outputs"].items()}
-        return Result(home, outputs, [str(line) for line in data["said"]], float(data["seconds"]))
+        said = [str(line) for line in data["said"]]
+        counts = {str(name): int(number) for name, number in data.get("counts", {}).items()}
+        return Result(home, outputs, said, float(data["seconds"]), counts)
     except (LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"is no manifest of a result ({error!r})") from error
 

@@ -43,7 +43,14 @@ class Outcome:
     exit_code: int
 
 
-def run(pipeline: Pipeline, selection: Selection, store: Store, workdir: Path, engine: Engine) -> Outcome:
+def run(
+    pipeline: Pipeline,
+    selection: Selection,
+    store: Store,
+    workdir: Path,
+    engine: Engine,
+    screen: Screen | None = None,
+) -> Outcome:
     """Execute the selected stages that have no result, and put all outputs in the work folder.
 
     A stage that fails does not stop those that do not read from it.
@@ -54,6 +61,7 @@ def run(pipeline: Pipeline, selection: Selection, store: Store, workdir: Path, e
         store: where results are kept.
         workdir: gets STAGE/NAME for every output, STAGE/stage.log, and run.json.
         engine: where stages run, `engine.jobs` of them at once.
+        screen: shows what they tell; the streams of this process if left out.
 
     Raises:
         InputError: with `only`, a stage before it has no result.
@@ -63,7 +71,7 @@ def run(pipeline: Pipeline, selection: Selection, store: Store, workdir: Path, e
     store.memory.check()
     make_folder(workdir)
     with held(workdir / ".lock", f"a run of {pipeline.path}"), store.in_use():
-        return _Run(pipeline, selection, store, workdir, engine).outcome()
+        return _Run(pipeline, selection, store, workdir, engine, screen or Screen()).outcome()
 
 
 class _Run:
@@ -75,14 +83,20 @@ class _Run:
     """
 
     def __init__(
-        self, pipeline: Pipeline, selection: Selection, store: Store, workdir: Path, engine: Engine
+        self,
+        pipeline: Pipeline,
+        selection: Selection,
+        store: Store,
+        workdir: Path,
+        engine: Engine,
+        screen: Screen,
     ) -> None:
         self.pipeline, self.selection, self.store = pipeline, selection, store
         self.workdir, self.engine = workdir, engine
         last = read_record(workdir)
         before = last.stages if last else {}
         self.planner = Planner(store, before, selection.force)
-        self.screen = Screen()
+        self.screen = screen
         self.maker = Maker(store, engine, workdir, self.screen.hear)
         self.results: dict[str, Result] = {}
         self.settled: set[str] = set()
@@ -176,9 +190,10 @@ class _Run:
         self.results[name] = result
         if kept.state != "done":
             for line in result.said:
-                print(f"{name}: {line}", flush=True)
+                self.screen.say(name, line)
         outputs = {field: str(self.workdir / name / made.name) for field, made in result.outputs.items()}
-        self._note_end(name, kept.state, began, outputs=outputs, said=list(result.said), peak=kept.peak)
+        told = {"said": list(result.said), "counts": dict(result.counts)}
+        self._note_end(name, kept.state, began, outputs=outputs, **told, peak=kept.peak)
 
     def _place(self, step: Step, result: Result) -> None:
         """Put a cached result in the work folder; say so when that undoes somebody's edit."""
@@ -254,7 +269,7 @@ class _Run:
         if known is None or known.uses != node.uses:
             known = StageRecord(node.uses, state)
         self.record.stages[node.name] = replace(
-            known, state=state, seconds=0.0, peak=0, outputs={}, said=[], error=None
+            known, state=state, seconds=0.0, peak=0, outputs={}, said=[], counts={}, error=None
         )
 
     def _note_end(self, name: str, state: State, began: float, **more: Any) -> None:

@@ -6,7 +6,7 @@ import logging
 import sys
 import threading
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from odflow.graph.task import Message
 
@@ -15,11 +15,20 @@ if TYPE_CHECKING:
 
 
 class Screen:
-    """Shows lines whole and bars one below the other, whatever thread they come from."""
+    """Shows lines whole and bars one below the other, whatever thread they come from.
 
-    def __init__(self) -> None:
+    Args:
+        results: gets what stages say; standard output if left out.
+    """
+
+    def __init__(self, results: TextIO | None = None) -> None:
+        self._results = results
         self._lock = threading.Lock()
         self._bars: dict[tuple[str, int], tqdm[Any]] = {}
+
+    def say(self, name: str, line: str) -> None:
+        """Show a result that the stage of a name stated, perhaps in an earlier run."""
+        print(f"{name}: {line}", file=self._results, flush=True)
 
     def hear(self, name: str, message: Message) -> None:
         """Show what the stage of a name tells."""
@@ -29,7 +38,7 @@ class Screen:
                 return
             with self._beside_bars():
                 if "say" in message:
-                    print(f"{name}: {message['say']}", flush=True)
+                    self.say(name, message["say"])
                 elif "log" in message:
                     level, line = message["log"]
                     logging.getLogger(f"odflow.{name}").log(level, "%s", line)

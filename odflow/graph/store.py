@@ -22,6 +22,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from odflow.errors import InputError, RemoteError, StoreError
@@ -159,7 +160,14 @@ class Store:
             remove_free_locks(self.folder / "staging")
             yield
 
-    def publish(self, key: str, stage: Stage, said: Sequence[str], seconds: float) -> Result:
+    def publish(
+        self,
+        key: str,
+        stage: Stage,
+        said: Sequence[str],
+        seconds: float,
+        counts: Mapping[str, int] = MappingProxyType({}),
+    ) -> Result:
         """Take the outputs of a stage out of the folder that `claim` gave.
 
         Raises:
@@ -172,7 +180,7 @@ class Store:
             for field, name in declared(stage).items():
                 outputs[field] = Made(name, digests.content(staging / "work" / name))
         flush(staging / "work")
-        result = Result(self.folder / "results" / key, outputs, list(said), seconds)
+        result = Result(self.folder / "results" / key, outputs, list(said), seconds, dict(counts))
         write_whole(staging / "result.json", manifest(result))
         self._finish(key)
         return result
@@ -201,7 +209,7 @@ class Store:
             return None
         self.discard(key)
         put_in_place(fetched, self.folder / "staging" / key / "work")
-        found = self.publish(key, stage, result.said, result.seconds)
+        found = self.publish(key, stage, result.said, result.seconds, result.counts)
         _mark_sent(found, remote)
         return found
 

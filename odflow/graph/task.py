@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -102,16 +102,18 @@ class Ended:
         said: the lines that the stage said.
         error: why it failed; None when its outputs are there.
         peak: the most memory that it held, bytes; 0 where nobody measured.
+        counts: what the stage counted, by name.
     """
 
     said: tuple[str, ...] = ()
     error: OdflowError | None = None
     peak: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         error = self.error and [type(self.error).__name__, str(self.error), self.error.exit_code]
-        return {"said": self.said, "error": error, "peak": self.peak}
+        return {"said": self.said, "error": error, "peak": self.peak, "counts": self.counts}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Ended:
@@ -122,7 +124,7 @@ class Ended:
             known = getattr(errors, kind, StageError)
             error = known(message)
             error.exit_code = code
-        return cls(tuple(data["said"]), error, data["peak"])
+        return cls(tuple(data["said"]), error, data["peak"], data["counts"])
 
 
 class Engine(Protocol):
@@ -163,7 +165,7 @@ def perform(task: Task, workers: Workers, audience: Audience) -> Ended:
     try:
         with held(task.staging.with_suffix(".busy"), task.name):
             job = execute(task.stage, task.work, name=task.name, workers=workers, audience=audience)
-        return Ended(tuple(job.said))
+        return Ended(tuple(job.said), counts=job.counts)
     except OdflowError as error:
         _log.debug("", exc_info=error)
         return Ended(error=error)

@@ -266,3 +266,27 @@ def files(folder: Path) -> dict[str, bytes]:
                 re.sub(rb'"seconds": .*', b"", data) if is_manifest else data
             )
     return found
+
+
+def test_numbers_that_stages_count_are_told_as_json(odflow: Odflow, tmp_path: Path) -> None:
+    """Of a run, of a cached one, by status, and of a stage by itself; lines go to standard error."""
+    (tmp_path / "p.yaml").write_text("stages: {slow_write: {lines: 3}}")
+    first, cached = odflow("run", "p.yaml", "--json"), odflow("run", "p.yaml", "--json")
+    for told, state in (
+        (first, "done"),
+        (cached, "cached"),
+        (odflow("status", "p.yaml", "--json"), "cached"),
+    ):
+        stage = json.loads(told.stdout)["stages"]["slow_write"]
+        assert (stage["counts"], stage["said"], stage["state"]) == ({"lines": 3}, ["3 lines"], state)
+    assert "slow_write: 3 lines\n" in first.stderr
+    assert json.loads((tmp_path / "runs/p/run.json").read_text()) == json.loads(cached.stdout)
+    alone = odflow("slow_write", "--lines", "2", "--out", "out", "--json")
+    assert json.loads(alone.stdout) == {
+        "stage": "slow_write",
+        "outputs": {"text": "out/text.txt", "folder": "out/folder"},
+        "said": ["2 lines"],
+        "counts": {"lines": 2},
+    }
+    planned = json.loads(odflow("plan", "p.yaml", "--json").stdout)
+    assert planned == {"stages": [{"stage": "slow_write", "state": "cached", "why": ""}]}

@@ -35,6 +35,7 @@ class SlowWrite(Stage):
                 (self.folder / f"{number}.txt").write_text(f"{number}\n")
                 sleep(self.pause)
         job.say(f"{self.lines} lines")
+        job.count("lines", self.lines)
 
 
 class SlowCount(Stage):
