@@ -39,11 +39,17 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True)
 class ImageSize:
-    """Width and height in pixels of the upright image, and the form of its file."""
+    """Width and height in pixels of the upright image, the form of its file, its EXIF orientation."""
 
     width: int
     height: int
     format: Format
+    orientation: int = 1
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Width and height of the picture as the file stores it, before EXIF turns it upright."""
+        return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
 
 
 def find_images(folder: Path, root: Path | None = None) -> list[ImageFile]:
@@ -101,10 +107,10 @@ def image_size(path: Path) -> ImageSize:
         ImageError: not a readable image, as far as its header tells.
     """
     with open_image(path) as image:
-        turned = orientation(image) >= 5
-        width, height = reversed(image.size) if turned else image.size
+        turn = orientation(image)
+        width, height = reversed(image.size) if turn >= 5 else image.size
         form = "jpeg" if image.format == "MPO" else str(image.format).lower()
-        return ImageSize(width, height, form)  # type: ignore[arg-type]
+        return ImageSize(width, height, form, turn)  # type: ignore[arg-type]
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:

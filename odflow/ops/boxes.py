@@ -65,3 +65,26 @@ def to_normalized(boxes_xyxy: Floats, image_sizes: NDArray[Any]) -> NDArray[np.f
     """
     shares: Floats = np.asarray(boxes_xyxy, np.float64) / np.concatenate((image_sizes, image_sizes), axis=-1)
     return np.clip(shares, 0, 1).astype(np.float32)
+
+
+def turn_upright(boxes_xyxy: Floats, orientation: int, stored_size: tuple[float, float]) -> Floats:
+    """Turn boxes along with the picture that they were drawn on, as its EXIF orientation says.
+
+    Args:
+        boxes_xyxy: (N, 4) on the picture as it is stored. Not written to.
+        orientation: 1 to 8, as TIFF 6.0 and EXIF number them; 1 turns nothing.
+        stored_size: width and height of the stored picture in the boxes' unit: pixels, or 1 and 1.
+
+    Returns:
+        (N, 4) on the upright picture, xmin ymin xmax ymax again.
+    """
+    xmin, ymin, xmax, ymax = np.asarray(boxes_xyxy).T
+    width, height = stored_size
+    if orientation >= 5:  # it lies on its side
+        xmin, ymin, xmax, ymax = ymin, xmin, ymax, xmax
+        width, height = height, width
+    if orientation in (2, 3, 6, 7):
+        xmin, xmax = width - xmax, width - xmin
+    if orientation in (3, 4, 7, 8):
+        ymin, ymax = height - ymax, height - ymin
+    return np.stack((xmin, ymin, xmax, ymax), axis=-1)

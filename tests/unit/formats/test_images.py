@@ -111,6 +111,7 @@ def test_an_image_that_exif_turns_comes_upright(tmp_path, form, turn):
     np.testing.assert_array_equal(read_image(tmp_path / "a"), expected)
     size = image_size(tmp_path / "a")
     assert (size.height, size.width) == expected.shape[:2]
+    assert (size.stored, size.orientation) == (PHOTO.size, turn if turn <= 8 else 1)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")

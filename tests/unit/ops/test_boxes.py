@@ -1,9 +1,10 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageOps
 from pycocotools import mask
 
-from odflow.ops.boxes import area, iou, sides, to_normalized
+from odflow.ops.boxes import area, iou, sides, to_normalized, turn_upright
 
 SPAN = st.tuples(st.integers(0, 20), st.integers(0, 20)).map(sorted)
 BOX = st.tuples(SPAN, SPAN).map(lambda spans: [spans[0][0], spans[1][0], spans[0][1], spans[1][1]])
@@ -49,3 +50,26 @@ def test_normalized_boxes_are_shares_clipped_to_the_image():
     shares = to_normalized(np.array([[10.0, -5.0, 250.0, 50.0]]), np.array([[200, 100]]))
     assert shares.dtype == np.float32
     np.testing.assert_allclose(shares, [[0.05, 0, 1, 0.5]])
+
+
+WIDTH, HEIGHT = 11, 7
+FILLED = st.tuples(
+    st.integers(0, WIDTH - 1), st.integers(0, HEIGHT - 1), st.integers(1, WIDTH), st.integers(1, HEIGHT)
+).map(lambda box: [box[0], box[1], min(box[0] + box[2], WIDTH), min(box[1] + box[3], HEIGHT)])
+
+
+@settings(deadline=None)
+@given(FILLED, st.integers(1, 8))
+def test_a_turned_box_is_around_what_pillow_turns(box, orientation):
+    """The box is painted on the stored picture, which Pillow turns by its tag."""
+    xmin, ymin, xmax, ymax = box
+    pixels = np.zeros((HEIGHT, WIDTH), np.uint8)
+    pixels[ymin:ymax, xmin:xmax] = 255
+    picture = Image.fromarray(pixels)
+    picture.getexif()[0x0112] = orientation
+    upright = ImageOps.exif_transpose(picture)
+    expected = upright.getbbox()
+    np.testing.assert_array_equal(turn_upright(np.array([box]), orientation, (WIDTH, HEIGHT)), [expected])
+    sides = np.array([WIDTH, HEIGHT, WIDTH, HEIGHT])
+    shares = turn_upright(np.array([box]) / sides, orientation, (1, 1)) * np.tile(upright.size, 2)
+    np.testing.assert_allclose(shares, [expected])
