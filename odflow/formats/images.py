@@ -5,16 +5,20 @@ What an image is, its content says, not its name: JPEG, PNG, BMP or WebP.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from odflow.errors import ImageError, InputError
-from odflow.formats.image_list import read_image_list
+from odflow.errors import ImageError
+from odflow.formats.file_kinds import other_image, what_is
+from odflow.formats.image_forms import READ, START, other_form
+from odflow.formats.image_forms import Format as Format
+from odflow.formats.image_forms import image_format as image_format
+from odflow.formats.image_search import ImageFile as ImageFile
+from odflow.formats.image_search import find_images as find_images
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,19 +26,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from PIL import ImageFile as PillowFile
 
-Format = Literal["jpeg", "png", "bmp", "webp"]
-
-_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _EXIF_ORIENTATION = 0x0112
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFile:
-    """One image: its name as tables hold it (relative, POSIX) and where it lies."""
-
-    name: str
-    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,54 +42,6 @@ class ImageSize:
     def stored(self) -> tuple[int, int]:
         """Width and height of the picture as the file stores it, before EXIF turns it upright."""
         return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
-
-
-def find_images(folder: Path, root: Path | None = None) -> list[ImageFile]:
-    """Find the images of a folder, or those that a list file names.
-
-    Args:
-        folder: a folder, searched with all folders in it (hidden files and folders are
-            passed over, linked folders are not entered), or a text file with one image a
-            line; blank lines and lines that start with # are passed over, and so is a
-            name that was there before.
-        root: the folder that the lines of a list are relative to, the list's own if left
-            out. A line may hold an absolute path below it.
-
-    Returns:
-        The images, sorted by name. From a folder: each file that begins as an image does
-        or is called like one (so that a damaged one is missed by nobody).
-
-    Raises:
-        InputError: no such folder or list, no image in it, a line that names no file or
-            one outside the root, a name that is not UTF-8. The message names file and line.
-    """
-    if Path(folder).is_dir():
-        found = list(_walk(Path(folder)))
-        nothing = f"{folder}: holds no image. Give a folder with JPEG, PNG, BMP or WebP files."
-    else:
-        base = Path(folder).parent if root is None else Path(root)
-        found = [ImageFile(name, base / name) for name in read_image_list(folder, base)]
-        nothing = f"{folder}: names no image. Wanted: one image a line, relative to {base}."
-    if not found:
-        raise InputError(nothing)
-    return sorted(found, key=lambda image: image.name)
-
-
-def image_format(data: bytes) -> Format | None:
-    """Tell the form of an image by its first bytes (12 are enough).
-
-    >>> image_format(bytes.fromhex("ffd8ffe000104a464946"))
-    'jpeg'
-    """
-    if data.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "png"
-    if data.startswith(b"BM") and len(data) >= 10 and data[6:10] == b"\0\0\0\0":
-        return "bmp"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "webp"
-    return None
 
 
 def image_size(path: Path) -> ImageSize:
@@ -150,14 +94,14 @@ def open_image(path: Path, data: bytes | None = None) -> Iterator[PillowFile.Ima
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path if data is None else BytesIO(data), formats=_FORMATS) as image:
+        with Image.open(path if data is None else BytesIO(data), formats=READ) as image:
             yield image
     except ImageError:
         raise
     except FileNotFoundError:
         raise ImageError(f"{path}: no such image.") from None
     except UnidentifiedImageError:
-        raise ImageError(f"{path}: is no JPEG, PNG, BMP or WebP image, or its header is damaged.") from None
+        raise ImageError(f"{path}: is no JPEG, PNG, BMP or WebP image, {_instead(path, data)}") from None
     except Exception as error:  # Pillow's decoders raise errors of many kinds
         raise ImageError(f"{path}: cannot be decoded ({error or type(error).__name__}).") from None
 
@@ -193,29 +137,11 @@ def orientation(image: Image.Image) -> int:
     return found if 1 <= found <= 8 else 1
 
 
-def _walk(folder: Path) -> Iterator[ImageFile]:
-    for at, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for file in files:
-            path = Path(at, file)
-            if not file.startswith(".") and _looks_like_image(path):
-                yield ImageFile(_utf8(path.relative_to(folder)), path)
-
-
-def _looks_like_image(path: Path) -> bool:
-    if path.name.lower().endswith(_SUFFIXES):
-        return path.is_file()
-    try:
-        with path.open("rb") as file:
-            return image_format(file.read(12)) is not None
-    except OSError:
-        return False
-
-
-def _utf8(relative: Path) -> str:
-    name = relative.as_posix()
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{name!r}: the name of this image is not UTF-8. Rename it.") from None
-    return name
+def _instead(path: Path, data: bytes | None) -> str:
+    """What a file is that Pillow does not know; the end of a sentence."""
+    if data is None:
+        kind = what_is(path)
+    else:
+        form = other_form(data[:START])
+        kind = other_image(form) if form else None
+    return f"but {kind}" if kind and kind.name not in ("image", "text") else "or its header is damaged."

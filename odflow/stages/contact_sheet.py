@@ -38,14 +38,14 @@ class ContactSheet(Stage):
         from odflow.formats.contact_sheet import ContactSheet as Sheet
         from odflow.formats.contact_sheet import class_colours, evenly
         from odflow.formats.detections import read_detections
-        from odflow.formats.images import find_images, read_image
+        from odflow.formats.images import read_image
 
         found = read_detections(self.detections)
         names = set(found["filename"])
         found = found[found["score"] >= self.min_score].sort_values("score", kind="stable")
         truth = read_detections(self.ground_truth) if self.ground_truth is not None else found.iloc[:0]
         names |= set(truth["filename"])
-        chosen = evenly(names or {image.name for image in find_images(self.images)}, self.count)
+        chosen = evenly(names or self._all_images(job), self.count)
         sheet = Sheet(self.columns, self.width, class_colours(found["class"][found["filename"].isin(chosen)]))
         for name in job.progress(chosen, unit="image"):
             path = self.images / name
@@ -59,6 +59,13 @@ class ContactSheet(Stage):
         note += ", dashed: ground truth" if self.ground_truth is not None else ""
         sheet.picture(note).save(self.sheet, "PNG", optimize=True)
         job.say(f"{len(chosen)} pictures with {int(found['filename'].isin(chosen).sum())} detections")
+
+    def _all_images(self, job: Job) -> set[str]:
+        from odflow.formats.image_search import search_images
+
+        found = search_images(self.images)
+        job.leave_out(*found.left_out)
+        return {image.name for image in found.images}
 
 
 def _drawn(rows: pd.DataFrame, *, truth: bool = False) -> list[DrawnBox]:

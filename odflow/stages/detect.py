@@ -58,11 +58,13 @@ class Detect(Stage):
 
     def run(self, job: Job) -> None:
         """Detect in every image; unreadable ones are counted, listed and named at the end."""
-        from odflow.formats.images import find_images
+        from odflow.formats.image_search import search_images
         from odflow.inference.detector import model_label_map
 
         names = model_label_map(self.model, self.label_map).names
-        images = find_images(self.images, self.root)
+        found = search_images(self.images, self.root)
+        job.leave_out(*found.left_out)
+        images = found.images
         for table in (self.detections, self.images_seen):
             table.unlink(missing_ok=True)  # a run that was stopped late may have left them read-only
         with Journal(job.staging / "journal") as journal:

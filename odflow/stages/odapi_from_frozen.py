@@ -57,7 +57,8 @@ class FromFrozen(Stage):
 
     def _measure(self, job: Job, kind: Any, network: Any) -> None:
         """Give the batch norms statistics, where the graph has none."""
-        from odflow.formats.images import find_images, read_image
+        from odflow.formats.image_search import search_images
+        from odflow.formats.images import read_image
         from odflow.training.layers.statistics import lacks_statistics, measure_statistics
 
         if not lacks_statistics(network):
@@ -68,7 +69,9 @@ class FromFrozen(Stage):
                 "freeze_batchnorm: true"
             )
             return
-        chosen = find_images(self.images)
+        found = search_images(self.images)
+        job.leave_out(*found.left_out)
+        chosen = found.images
         chosen = chosen[:: max(1, len(chosen) // self.count)][: self.count]
 
         def run() -> None:

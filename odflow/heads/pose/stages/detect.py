@@ -78,7 +78,7 @@ class Detect(Stage):
         self._draw(table, model.skeleton)
 
     def _people(self, job: Job, model: PoseModel) -> Sequence[People]:
-        from odflow.formats.images import find_images
+        from odflow.formats.image_search import search_images
         from odflow.formats.keypoints import read_keypoints
         from odflow.heads.pose.people import People, annotated_people, chosen, detected_people
 
@@ -88,7 +88,9 @@ class Detect(Stage):
                 raise ConfigError(f"{self.model}: was trained on whole images; leave out detections.")
             return detected_people(self._boxes(self.detections), self.images, margin)
         if self.persons is None:
-            return [People(image) for image in find_images(self.images)]
+            found = search_images(self.images)
+            job.leave_out(*found.left_out)
+            return [People(image) for image in found.images]
         joints = model.skeleton.joints
         table = chosen(read_keypoints(self.persons, joints), self.persons, self.split, self.image_list)
         people, nowhere = annotated_people(table, self.images, joints, margin)

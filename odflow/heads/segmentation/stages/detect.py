@@ -73,7 +73,7 @@ class Detect(Stage):
         from odflow.heads.segmentation.settings import SEGMENTATION
 
         classes = SEGMENTATION.exported_model(self.model).classes
-        places = self._places()
+        places = self._places(job)
         self._clear()
         self.masks.mkdir(exist_ok=True)
         with Journal(job.staging / "journal") as journal:
@@ -90,13 +90,15 @@ class Detect(Stage):
             table.unlink(missing_ok=True)
         shutil.rmtree(self.overlays, ignore_errors=True)
 
-    def _places(self) -> list[Place]:
+    def _places(self, job: Job) -> list[Place]:
         """The images, sorted by name, and where to look in them."""
-        from odflow.formats.images import find_images
+        from odflow.formats.image_search import search_images
         from odflow.formats.masks import mask_key
         from odflow.heads.segmentation.finding import Place
 
-        images = find_images(self.images if self.image_list is None else self.image_list, self.images)
+        found = search_images(self.images if self.image_list is None else self.image_list, self.images)
+        job.leave_out(*found.left_out)
+        images = found.images
         taken: dict[str, str] = {}
         for image in images:
             other = taken.setdefault(mask_key(image.name), image.name)

@@ -134,7 +134,7 @@ class Records(Stage):
         """The images to write, sorted by name, and their masks."""
         from odflow.formats.masks import pair_masks
 
-        images = self._images()
+        images = self._images(job)
         pairing = pair_masks(images, found.masks)
         if pairing.bare and (self.image_list or not pairing.pairs):
             raise InputError(
@@ -148,12 +148,12 @@ class Records(Stage):
             job.say(f"{len(pairing.left)} masks without an image left out: {_named(pairing.left)}")
         return pairing.pairs
 
-    def _images(self) -> list[ImageFile]:
-        from odflow.formats.images import find_images
+    def _images(self, job: Job) -> list[ImageFile]:
+        from odflow.formats.image_search import search_images
 
-        if self.image_list is None:
-            return find_images(self.images)
-        return find_images(self.image_list, self.images)
+        found = search_images(self.images if self.image_list is None else self.image_list, self.images)
+        job.leave_out(*found.left_out)
+        return found.images
 
     def _split(self, names: list[str]) -> tuple[list[str], list[str]]:
         from odflow.formats.image_list import read_image_list

@@ -1,0 +1,201 @@
+"""Which files of a folder are images, and which look like some and are left out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from odflow.errors import InputError
+from odflow.formats.image_forms import (
+    START,
+    SUFFIXES,
+    image_format,
+    is_image_name,
+    other_form,
+    suffix_of,
+)
+from odflow.formats.image_list import read_image_list
+from odflow.left_out import LeftOut
+
+_WANTED = "Give a folder with JPEG, PNG, BMP or WebP files."
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """One image: its name as tables hold it (relative, POSIX) and where it lies."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSearch:
+    """What was found in a folder.
+
+    Attributes:
+        images: sorted by name.
+        left_out: a kind each of what a person may hold for images of the folder too:
+            `images_of_other_forms`, `images_hidden`, `links_broken`, `folders_linked`,
+            `folders_unreadable`. For `Job.leave_out`.
+    """
+
+    images: list[ImageFile]
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def find_images(folder: Path, root: Path | None = None) -> list[ImageFile]:
+    """The images that `search_images` finds.
+
+    Raises:
+        InputError: as there.
+    """
+    return search_images(folder, root).images
+
+
+def search_images(folder: Path, root: Path | None = None) -> ImageSearch:
+    """Find the images of a folder, or those that a list file names.
+
+    Args:
+        folder: a folder, searched with all folders in it (hidden files and folders are
+            passed over, linked folders are not entered), or a text file with one image a
+            line; blank lines and lines that start with # are passed over, and so is a
+            name that was there before.
+        root: the folder that the lines of a list are relative to, the list's own if left
+            out. A line may hold an absolute path below it.
+
+    Returns:
+        The images, sorted by name. From a folder: each file that begins as an image does
+        or is called like one (so that a damaged one is missed by nobody); beside them what
+        was left out. A list leaves nothing out.
+
+    Raises:
+        InputError: no such folder or list, no image in it (the message says what there is
+            instead), a line that names no file or one outside the root, a name that is not
+            UTF-8. The message names file and line.
+    """
+    if not Path(folder).is_dir():
+        return ImageSearch(_listed(Path(folder), root))
+    walk = _Walk(Path(folder))
+    images = sorted(walk.images(), key=lambda image: image.name)
+    left_out = tuple(walk.left_out())
+    if not images:
+        raise InputError(_nothing(folder, left_out))
+    return ImageSearch(images, left_out)
+
+
+def check_images(folder: Path, root: Path | None = None) -> None:
+    """Make sure that there are images, without looking at more of a folder than it takes.
+
+    Args:
+        folder: as `search_images` takes it.
+        root: as there.
+
+    Raises:
+        InputError: as there.
+    """
+    if not Path(folder).is_dir():
+        _listed(Path(folder), root)
+        return
+    by_name = (name for _, _, files in os.walk(folder) for name in files)
+    if any(suffix_of(name) in SUFFIXES and not name.startswith(".") for name in by_name) and any(
+        _Walk(Path(folder)).images()
+    ):
+        return
+    search_images(folder)
+
+
+def _listed(path: Path, root: Path | None) -> list[ImageFile]:
+    base = path.parent if root is None else Path(root)
+    found = [ImageFile(name, base / name) for name in read_image_list(path, base)]
+    if not found:
+        raise InputError(f"{path}: names no image. Wanted: one image a line, relative to {base}.")
+    return sorted(found, key=lambda image: image.name)
+
+
+def _nothing(folder: Path, left_out: tuple[LeftOut, ...]) -> str:
+    if not left_out:
+        return f"{folder}: holds no image. {_WANTED}"
+    return f"{folder}: holds no image that can be taken: " + " ".join(map(str, left_out))
+
+
+@dataclass
+class _Walk:
+    """One walk through a folder; what is passed over is kept by name."""
+
+    folder: Path
+    forms: dict[str, str] = field(default_factory=dict)
+    hidden: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    linked: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+    def images(self) -> Iterator[ImageFile]:
+        """The images, in any order."""
+        for at, folders, files in os.walk(self.folder, onerror=self._cannot_list):
+            inside = Path(at).relative_to(self.folder)
+            self.linked += [str(inside / name) for name in folders if Path(at, name).is_symlink()]
+            hidden = any(part.startswith(".") for part in inside.parts)
+            for file in files:
+                if hidden or file.startswith("."):
+                    self._hide(inside / file)
+                elif self._is_image(Path(at, file), inside / file):
+                    yield ImageFile(_utf8(inside / file), Path(at, file))
+
+    def left_out(self) -> Iterator[LeftOut]:
+        """What the walk passed over, the kinds that there are."""
+        forms = ", ".join(sorted(set(self.forms.values())))
+        for name, what, names, advice in (
+            (
+                "images_of_other_forms",
+                f"images left out, of forms that are not read: {forms}",
+                self.forms,
+                "Convert them to JPEG or PNG.",
+            ),
+            ("images_hidden", "images left out, which are hidden by a dot", self.hidden, ""),
+            ("links_broken", "images left out, which are links to nowhere", self.broken, ""),
+            ("folders_linked", "linked folders not entered", self.linked, "Give what they lead to."),
+            ("folders_unreadable", "folders left out, which cannot be listed", self.unreadable, ""),
+        ):
+            if names:
+                yield LeftOut(name, len(names), what, sorted(names), advice)
+
+    def _is_image(self, path: Path, inside: Path) -> bool:
+        called_so = suffix_of(path.name) in SUFFIXES
+        if not path.is_file():  # a pipe would block, a link may lead nowhere
+            if path.is_symlink() and is_image_name(path.name):
+                self.broken.append(str(inside))
+            return False
+        if called_so:
+            return True
+        start = _start(path)
+        form = other_form(start, path.name)
+        if form:
+            self.forms[str(inside)] = form
+        return image_format(start) is not None
+
+    def _hide(self, inside: Path) -> None:
+        # macOS writes a ._FILE beside each file on foreign disks
+        if is_image_name(inside.name) and not inside.name.startswith("._"):
+            self.hidden.append(str(inside))
+
+    def _cannot_list(self, error: OSError) -> None:
+        self.unreadable.append(str(Path(error.filename).relative_to(self.folder)))
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(START)
+    except OSError:
+        return b""
+
+
+def _utf8(relative: Path) -> str:
+    name = relative.as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{name!r}: the name of this image is not UTF-8. Rename it.") from None
+    return name
