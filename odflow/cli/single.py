@@ -13,7 +13,9 @@ from odflow.cli.commands import jobs_flag, json_flag
 from odflow.cli.flags import add_fields, flag, given_fields
 from odflow.cli.parser import Parser
 from odflow.errors import ConfigError, InputError
+from odflow.graph.checking import Place, check_stages
 from odflow.graph.explain import faults, wrong_path
+from odflow.graph.pipeline import Node
 from odflow.graph.registry import Registry
 from odflow.graph.stage import Stage
 
@@ -63,7 +65,16 @@ def _make(name: str, stage: type[Stage], fields: dict[str, object], out: Path | 
         problems += [f"{name}: {flag(field)}: {fault}" for fault in wrong if fault]
     if problems:
         raise InputError("\n".join(problems))
+    check_stages(
+        [Node(name, name, made)], lambda _, line, place: problems.append(_problem(name, line, place))
+    )
+    if problems:
+        raise ConfigError("\n".join(problems))
     return made
+
+
+def _problem(name: str, line: str, place: Place) -> str:
+    return f"{name}: {flag(str(place[0]))}: {line}" if place else f"{name}: {line}"
 
 
 def _outputs(stage: type[Stage]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from heapq import heappop, heappush
@@ -85,10 +85,12 @@ class Pipeline:
     Attributes:
         path: of the file.
         nodes: name to stage, in that order.
+        check: raises a ConfigError with all that the selected stages' checks find, a line each.
     """
 
     path: Path
     nodes: dict[str, Node] = field(default_factory=dict)
+    check: Callable[[Selection], None] = field(default=lambda _: None, compare=False)
 
     @property
     def name(self) -> str:

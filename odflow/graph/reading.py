@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from graphlib import CycleError
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from odflow.errors import ConfigError, nearest
+from odflow.graph.checking import check_stages
 from odflow.graph.document import parse, read_document
 from odflow.graph.explain import faults, wrong_path
 from odflow.graph.pipeline import NAME, Node, Pipeline, Reference, Selection, ancestors, ordered
@@ -30,6 +32,7 @@ def read_pipeline(
         registry: where stages are looked up.
         settings: ``params.NAME=VALUE`` or ``STAGE.FIELD=VALUE``, in place of what the file says.
         selection: what will run: the files that it reads must exist. Without one they are not looked at.
+            What its stages know to be wrong is told beside other faults, else by `Pipeline.check`.
 
     Raises:
         ConfigError: one line for each thing that is wrong: file, line, and the nearest right name.
@@ -43,8 +46,11 @@ def read_pipeline(
     if selection is not None:
         reading.check_selection(selection)
         reading.check_inputs(selection)
+        if reading.document.problems:  # then this is all that is told
+            reading.check_stages(selection, order)
     reading.document.raise_problems()
-    return Pipeline(path, {name: reading.nodes[name] for name in order})
+    nodes = {name: reading.nodes[name] for name in order}
+    return Pipeline(path, nodes, partial(reading.raise_faults, order=order))
 
 
 class _Reading:
@@ -145,8 +151,7 @@ class _Reading:
 
     def check_inputs(self, selection: Selection) -> None:
         """The files that the selected stages read must be there."""
-        target = selection.only or selection.until
-        wanted = {target, *ancestors(target, self.edges)} if target else set(self.stages)
+        wanted = self._wanted(selection)
         for name, stage in self.classes.items():
             for key, mark in stage.inputs().items() if name in wanted else ():
                 value = self._value(name, key)
@@ -156,6 +161,33 @@ class _Reading:
                         if fault:
                             line = f"{name}.{key}: {fault}{self._advice(name, key)}"
                             self.document.problem(line, "stages", name, key)
+
+    def check_stages(self, selection: Selection, order: Sequence[str]) -> None:
+        """Ask the selected stages what they know to be wrong."""
+        wanted = self._wanted(selection)
+
+        def tell(node: Node, line: str, place: tuple[str | int, ...]) -> None:
+            named = ".".join([node.name, *map(str, place[:1])])
+            self.document.problem(f"{named}: {line}", *self._written(node.name, place))
+
+        check_stages([self.nodes[name] for name in order if name in self.nodes and name in wanted], tell)
+
+    def raise_faults(self, selection: Selection, order: Sequence[str]) -> None:
+        """Ask the selected stages, and raise what they tell."""
+        self.check_stages(selection, order)
+        self.document.raise_problems()
+
+    def _wanted(self, selection: Selection) -> set[str]:
+        """The selected stages and all before them."""
+        target = selection.only or selection.until
+        return {target, *ancestors(target, self.edges)} if target else set(self.stages)
+
+    def _written(self, name: str, place: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        """Where the value of a field was written: in params, where the field is nothing but that."""
+        value = self.stages[name].get(str(place[0])) if place else None
+        whole = PLACEHOLDER.fullmatch(value) if isinstance(value, str) else None
+        names = whole[1].split(".") if whole else []
+        return ("params", *names[1:], *place[1:]) if names[:1] == ["params"] else ("stages", name, *place)
 
     def _value(self, name: str, key: str) -> Any:
         """What an input is set to: as the stage has it, which may know better what a path stands for."""

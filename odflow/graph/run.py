@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from odflow.errors import InputError, OdflowError, StoreError
+from odflow.errors import ConfigError, InputError, OdflowError, StoreError
 from odflow.graph.disk import held, make_folder
 from odflow.graph.history import Used, keep_run, keep_tree
 from odflow.graph.key import combined
@@ -65,6 +65,7 @@ def run(
 
     Raises:
         InputError: with `only`, a stage before it has no result.
+        ConfigError: stages know to be wrong what they are given; nothing has run.
         StoreError: run.json cannot be written.
         KeyboardInterrupt: after run.json was written; the next run goes on from there.
     """
@@ -93,7 +94,8 @@ class _Run:
     ) -> None:
         self.pipeline, self.selection, self.store = pipeline, selection, store
         self.workdir, self.engine = workdir, engine
-        last = read_record(workdir)
+        self.last = last = read_record(workdir)
+        self.checked = False
         before = last.stages if last else {}
         self.planner = Planner(store, before, selection.force)
         self.screen = screen
@@ -111,6 +113,8 @@ class _Run:
         selected = self.selection.names(self.pipeline)
         if self.selection.only:
             self._find_upstream(self.selection.only)
+        if self.last is None or self.last.state != "done":
+            self._check()
         under_way: dict[Future[Kept], _Begun] = {}
         with ThreadPoolExecutor(self.engine.jobs, thread_name_prefix="stage") as pool:
             try:
@@ -162,15 +166,28 @@ class _Run:
             step = self.planner.step(node, self.results)
             self._note(node.name, **self._made_from(step))
             if step.result is None:
+                self._check()
                 self._keep_trees(step)
                 self._write("running")
                 return _Begun(step, began)
             self._place(step, step.result)
             self.store.send(step.result)
             self._settle(node.name, Kept(step.result, "cached"), began)
+        except _Refused:
+            raise
         except Exception as error:
             self._fail(node, error, began)
         return None
+
+    def _check(self) -> None:
+        """See what stages know to be wrong, before the first of them runs; a cached run has no need to."""
+        if self.checked:
+            return
+        self.checked = True
+        try:
+            self.pipeline.check(self.selection)
+        except ConfigError as error:
+            raise _Refused(str(error)) from error
 
     def _finish(self, begun: _Begun, future: Future[Kept]) -> None:
         node = begun.step.node
@@ -295,6 +312,10 @@ class _Run:
             # A store that cannot be written serves those who only read from it.
             if any(stage.state in ("done", "running") for stage in stages) and not self.exit_code:
                 raise
+
+
+class _Refused(ConfigError):
+    """Nothing runs, since stages know that they would fail."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
 if TYPE_CHECKING:
+    from odflow.graph.checking import Checking
     from odflow.graph.job import Job
 
 Kind = Literal["file", "folder", "path"]
@@ -94,6 +95,14 @@ class Stage(BaseModel):
     def run(self, job: Job) -> None:
         """Read the inputs and write the outputs."""
         raise NotImplementedError(f"{type(self).__name__} has no run()")
+
+    def check(self, checking: Checking) -> None:
+        """Tell what is wrong as far as it can be known before anything runs, and what will be made.
+
+        Called for all stages of a pipeline, in their order, by `plan`, `run` and a stage by
+        itself. It takes milliseconds, reads no more than the heads of files, and imports nothing
+        heavy. Inputs that another stage has yet to write are not there: see `Checking`.
+        """
 
     def also_reads(self) -> Iterable[Path]:
         """Files that an input names and that its own content does not cover.
