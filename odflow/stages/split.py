@@ -1,18 +1,23 @@
-"""The stage `split`: whole images to a training and a validation side."""
+"""The stage `split`: whole images, and the copies of one together, to a training and a validation side."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from odflow.errors import TableError, nearest
+from odflow.errors import InputError, TableError, nearest
 from odflow.graph.job import Job
 from odflow.graph.stage import InputFile, OutputFile, Stage, output
 
 
 class Split(Stage):
-    """Split the images of a table into a training and a validation side."""
+    """Split the images of a table into a training and a validation side, copies of one together."""
+
+    version: ClassVar[int] = 2
 
     detections: InputFile = Field(description="table of boxes to split, CSV or Parquet")
     images_seen: InputFile | None = Field(
@@ -24,13 +29,19 @@ class Split(Stage):
         0.2,
         ge=0,
         le=1,
-        description="share of images (0 to 1) for validation, chosen by a hash of their names",
+        description="share of images (0 to 1) for validation, chosen by a hash of their names; "
+        "the copies of a photograph that Roboflow makes (NAME_jpg.rf.HASH.jpg) are on the side of NAME",
     )
     train_count: int | None = Field(
         None,
         ge=0,
         description="first so many images, sorted by name, to train, the others to validation; "
-        "takes the place of valid_fraction",
+        "takes the place of valid_fraction; copies stay together here too, so it may be a few more or less",
+    )
+    group: str | None = Field(
+        None,
+        description="regular expression: images in whose names its parentheses find the same are on one "
+        "side, as '^(.*)_frame' has it for the frames of a video; others are as without it",
     )
     keep_empty: bool = Field(False, description="keep images without any box too; needs images_seen")
 
@@ -38,6 +49,17 @@ class Split(Stage):
     valid: OutputFile = output("valid.csv", "boxes of the validation side")
     train_images: OutputFile = output("train_images.txt", "names of the training images, one a line")
     valid_images: OutputFile = output("valid_images.txt", "names of the validation images, one a line")
+
+    @field_validator("group")
+    @classmethod
+    def _is_a_regular_expression(cls, group: str | None) -> str | None:
+        try:
+            re.compile(group or "")
+        except re.error as error:
+            raise ValueError(
+                f"{group!r} is no regular expression ({error}); wanted one as '^(.*)_frame'"
+            ) from error
+        return group
 
     @model_validator(mode="after")
     def _needs_images_seen(self) -> Split:
@@ -55,10 +77,11 @@ class Split(Stage):
         names = set(boxes["filename"])
         if self.keep_empty and self.images_seen is not None:
             names |= _seen(self.images_seen)
+        group = self._groups(job, names)
         if self.train_count is None:
-            sides = split_by_hash(names, self.valid_fraction)
+            sides = split_by_hash(names, self.valid_fraction, group.__getitem__)
         else:
-            sides = split_by_count(names, self.train_count)
+            sides = split_by_count(names, self.train_count, group.__getitem__)
         outputs = (("train", self.train, self.train_images), ("valid", self.valid, self.valid_images))
         for side, (what, table, listed) in zip(sides, outputs, strict=True):
             chosen = boxes[boxes["filename"].isin(side)]
@@ -67,6 +90,44 @@ class Split(Stage):
             job.say(f"{what}: {len(side)} images, {len(chosen)} boxes")
             if not side:
                 job.log.warning("the %s side is empty", what)
+
+    def _groups(self, job: Job, names: Iterable[str]) -> dict[str, str]:
+        """What each image belongs to, and say what stays together.
+
+        Raises:
+            InputError: `group` is found in no name.
+        """
+        from odflow.left_out import first_names
+        from odflow.ops.split import group_by, photograph_of
+
+        asked = group_by(self.group, names) if self.group is not None else {}
+        alone = sorted(set(names) - asked.keys())
+        if self.group is not None and alone and not asked:
+            raise InputError(
+                f"{job.name}: group {self.group!r} is found in none of the {len(alone)} image names "
+                f"({first_names(alone)}). Change it, or leave it out."
+            )
+        copies = {name: photograph_of(name) for name in alone}
+        _tell(job, "belong to {} groups by `group`", "groups", asked)
+        _tell(job, "are copies of {} photographs by their names (.rf.)", "photographs", copies)
+        if asked and alone:
+            job.say(
+                f"{len(alone)} images without a match for `group` are split without it: {first_names(alone)}"
+            )
+            job.count("images_without_group", len(alone))
+        return copies | asked
+
+
+def _tell(job: Job, what: str, kind: str, groups: dict[str, str]) -> None:
+    """Say how many images share a side with others of their kind; nothing where none does."""
+    from odflow.ops.split import count_together
+
+    number, images = count_together(groups.values())
+    if not number:
+        return
+    job.say(f"{images} images {what.format(number)}; those of one are on one side")
+    job.count(f"{kind}_kept_together", number)
+    job.count(f"images_of_{kind}", images)
 
 
 def _seen(path: Path) -> set[str]:

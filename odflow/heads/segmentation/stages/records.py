@@ -31,6 +31,7 @@ _MOST_NAMED = 10
 class Records(Stage):
     """Write images and their masks as TFRecords for training and validation."""
 
+    version: ClassVar[int] = 2
     resumes: ClassVar[bool] = True
 
     images: InputFolder = Field(description="folder of the images, with the folders in it")
@@ -59,13 +60,14 @@ class Records(Stage):
         0.2,
         ge=0,
         le=1,
-        description="share of images (0 to 1) for validation, chosen by a hash of their names",
+        description="share of images (0 to 1) for validation, chosen by a hash of their names; "
+        "the copies of a photograph that Roboflow makes (NAME_jpg.rf.HASH.jpg) are on the side of NAME",
     )
     train_count: int | None = Field(
         None,
         ge=0,
         description="first so many images, sorted by name, to train, the others to validation; "
-        "takes the place of valid_fraction",
+        "takes the place of valid_fraction; copies stay together here too, so it may be a few more or less",
     )
     valid_images: InputFile | None = Field(
         None,
@@ -155,13 +157,21 @@ class Records(Stage):
         job.leave_out(*found.left_out)
         return found.images
 
-    def _split(self, names: list[str]) -> tuple[list[str], list[str]]:
+    def _split(self, job: Job, names: list[str]) -> tuple[list[str], list[str]]:
         from odflow.formats.image_list import read_image_list
-        from odflow.ops.split import split_by_count, split_by_hash
+        from odflow.ops.split import count_together, photograph_of, split_by_count, split_by_hash
 
         if self.valid_images is not None:
             held = set(read_image_list(self.valid_images, self.images))
             return [name for name in names if name not in held], [name for name in names if name in held]
+        photographs, images = count_together(map(photograph_of, names))
+        if photographs:
+            job.say(
+                f"{images} images are copies of {photographs} photographs by their names (.rf.); "
+                "those of one are on one side"
+            )
+            job.count("photographs_kept_together", photographs)
+            job.count("images_of_photographs", images)
         if self.train_count is not None:
             return split_by_count(names, self.train_count)
         return split_by_hash(names, self.valid_fraction)
@@ -174,7 +184,7 @@ class Records(Stage):
         def make(left: list[PairTask]) -> Iterable[Made | InputError]:
             return job.progress(job.map(make_example, left), total=len(left), unit="image")
 
-        train, valid = self._split([image.name for image, _ in pairs])
+        train, valid = self._split(job, [image.name for image, _ in pairs])
         tasks = {image.name: PairTask(image, mask, classes.numbers) for image, mask in pairs}
         shards: dict[Path, Sequence[PairTask]] = {}
         for folder, names in ((self.train_records, train), (self.valid_records, valid)):

@@ -155,6 +155,20 @@ def test_the_side_of_an_image_is_that_of_the_stage_split(data, tmp_path):
     assert (names_of(tmp_path / "out/train"), names_of(tmp_path / "out/valid")) == (train, valid)
 
 
+def test_copies_of_a_photograph_are_on_one_side(data, tmp_path):
+    for folder in (data["images"], data["masks"]):
+        for path in list(folder.iterdir()):
+            number = int(path.stem)
+            path.rename(path.with_stem(f"p{number // 2}_jpg.rf.{number:032x}"))
+    job = run_alone(Records(**{**data, "train_count": 3}), tmp_path / "out", name="records")
+    stems = [[name[:2] for name in names_of(tmp_path / f"out/{side}")] for side in ("train", "valid")]
+    assert stems == [["p0", "p0", "p1", "p1"], ["p2", "p2"]]
+    assert (
+        "6 images are copies of 3 photographs by their names (.rf.); those of one are on one side" in job.said
+    )
+    assert job.counts == {"photographs_kept_together": 3, "images_of_photographs": 6}
+
+
 def test_lonely_images_and_masks_are_counted_and_named(data, tmp_path):
     (data["masks"] / "0.png").unlink()
     (data["images"] / "5.jpg").unlink()
