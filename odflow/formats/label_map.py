@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from odflow.errors import ConfigError, nearest
-from odflow.formats.prototext import Entry, parse
+from odflow.formats.escapes import advice, unescape
+from odflow.formats.prototext import Entry, Fault, raise_faults, read
+from odflow.formats.text_file import read_text
+from odflow.left_out import shown
+
+LAST_ID = 2**31 - 1
+"""The API's records and graphs hold ids in 32 bits."""
 
 _SKIPPED = ("keypoints", "ancestor_ids", "descendant_ids", "frequency", "instance_count")
+_NUMBER = re.compile(r"-?(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
+_LONGEST = 20
 _FIELDS = ("id", "name", "display_name", *_SKIPPED)
 
 
@@ -57,65 +67,103 @@ def read_label_map(path: Path) -> LabelMap:
         The classes. Large maps give several ids one display name: `ids` holds the first.
 
     Raises:
-        ConfigError: no such file, not text, a syntax error, an unknown field, an item
-            without id or name, an id below 1 (0 is for "background" only), an id or a
-            name that comes twice. The message names file and line.
+        ConfigError: no such file, not text, syntax errors, unknown fields, items without id
+            or name, ids below 1 (0 is for "background" only) or above `LAST_ID`, names with
+            control characters, ids or names that come twice. A line for each, with file and line.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}). Give a label map (.pbtxt).") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text ({error.reason}). Give a label map (.pbtxt).") from None
-    labels: list[Label] = []
-    lines: dict[int | str, int] = {}
-    for entry in parse(path, text):
-        label = _label(path, entry)
-        if label.id > 0:
-            _refuse_twice(path, entry.line, label, lines)
+    path = Path(path)
+    reading = read(path, read_text(path, "a label map (.pbtxt)"))
+    faults, labels = list(reading.faults), []
+    lines: dict[tuple[str, int | str], int] = {}
+    for entry in reading.entries if reading.whole else ():
+        if any(entry.line <= line <= entry.end for line, _ in reading.faults):
+            continue  # what it lacks may be what could not be read
+        wrong = list(_item_faults(entry))
+        label = None if wrong else _label(entry)
+        faults += wrong
+        if label and label.id > 0:
+            faults += _twice(entry.line, label, lines)
             labels.append(label)
+    raise_faults(path, faults)
     if not labels:
         raise ConfigError(f"{path}: holds no class. Wanted: item {{ id: 1 name: 'person' }} and so on.")
     return LabelMap(tuple(labels))
 
 
-def _label(path: Path, entry: Entry) -> Label:
+def _item_faults(entry: Entry) -> Iterator[Fault]:
+    """What is wrong with an item in itself."""
     if entry.name != "item" or isinstance(entry.value, str):
-        raise ConfigError(
-            f'{path}:{entry.line}: found "{entry.name}", wanted item {{ id name display_name }}.'
-        )
-    values = {"name": "", "display_name": ""}
+        yield Fault(entry.line, f'found "{shown(entry.name)}", wanted item {{ id name display_name }}.')
+        return
+    found: dict[str, Entry] = {}
     for inner in entry.value:
         if inner.name not in _FIELDS:
             near = nearest(inner.name, _FIELDS)
-            raise ConfigError(f'{path}:{inner.line}: an item has no field "{inner.name}".{near}')
-        if isinstance(inner.value, str):
-            values[inner.name] = inner.value
-    name = values["name"] or values["display_name"]
-    number = _id(path, entry.line, name, values.get("id"))
-    return Label(number, name, values["display_name"])
+            yield Fault(inner.line, f'an item has no field "{shown(inner.name)}".{near}')
+        elif inner.name in found and inner.name not in _SKIPPED:
+            yield Fault(inner.line, f"the item has its {inner.name} twice. Keep one of them.")
+        found.setdefault(inner.name, inner)
+    names = [found[name] for name in ("name", "display_name") if name in found]
+    for inner in names:
+        yield from (Fault(inner.line, fault) for fault in filter(None, [_wrong_name(inner)]))
+    named = next((str(inner.value) for inner in names if inner.value), "")
+    if "id" not in found or not named:
+        lacking = "its id" if named else "its name"
+        yield Fault(entry.line, f"the item lacks {lacking}. Add it.")
+    if "id" in found:
+        fault = _wrong_id(named, found["id"])
+        yield from (Fault(found["id"].line, one) for one in filter(None, [fault]))
 
 
-def _id(path: Path, line: int, name: str, text: str | None) -> int:
-    if text is None or not name:
-        raise ConfigError(f"{path}:{line}: the item lacks {'its id' if name else 'its name'}. Add it.")
-    try:
-        number = int(text, 0)
-    except ValueError:
-        raise ConfigError(f'{path}:{line}: the id of "{name}" is {text}; wanted a whole number.') from None
+def _wrong_name(field: Entry) -> str:
+    """What is wrong with a name; empty when nothing is."""
+    if not isinstance(field.value, str):
+        return f"item.{field.name} is a message {{ }}; wanted: text in quotes."
+    if not field.quoted:
+        text = shown(field.value)
+        return f'item.{field.name} is {text}; wanted: text in quotes. Write "{text}".'
+    read_name = unescape(field.raw)
+    fault = read_name.odd or read_name.unknown
+    return f"item.{field.name}: {fault}. {advice(field.raw)}" if fault else ""
+
+
+def _wrong_id(name: str, field: Entry) -> str:
+    """What is wrong with an id; empty when nothing is."""
+    text = field.value if isinstance(field.value, str) else "a message"
+    told = f'the id of "{shown(name)}" is {shown(text[:_LONGEST])}'
+    if field.quoted:
+        return f"{told}, in quotes; wanted a whole number without them."
+    if not _NUMBER.fullmatch(text):
+        return f"{told}; wanted a whole number."
+    number = _number(text)
     if number < 0 or (number == 0 and name != "background"):
-        raise ConfigError(f'{path}:{line}: the id of "{name}" is {number}; ids count from 1.')
-    return number
+        return f"{told}; ids count from 1."
+    return f"{told}; wanted at most {LAST_ID}." if number > LAST_ID else ""
 
 
-def _refuse_twice(path: Path, line: int, label: Label, lines: dict[int | str, int]) -> None:
+def _label(item: Entry) -> Label:
+    """The class of an item without faults."""
+    values = {inner.name: str(inner.value) for inner in item.value if isinstance(inner, Entry)}
+    shown_as = values.get("display_name", "")
+    return Label(_number(values["id"]), values.get("name") or shown_as, shown_as)
+
+
+def _number(text: str) -> int:
+    """Decimal, hexadecimal or octal, as protobuf reads it; some number above `LAST_ID` where it is long."""
+    digits = text.lstrip("-").lower()
+    if len(digits) > _LONGEST:
+        return LAST_ID + 1
+    base = 16 if digits.startswith("0x") else 8 if digits.startswith("0") else 10
+    return int(text, base)
+
+
+def _twice(line: int, label: Label, lines: dict[tuple[str, int | str], int]) -> Iterator[Fault]:
     for what, value in (("id", label.id), ("name", label.name)):
-        if value in lines:
-            raise ConfigError(
-                f'{path}:{line}: {what} {value} ("{label.name}") is taken by the item of line '
-                f"{lines[value]}. Give each class its own {what}."
-            )
-        lines[value] = line
+        if (what, value) in lines:
+            taken = f"is taken by the item of line {lines[what, value]}"
+            wanted = f"Give each class its own {what}."
+            yield Fault(line, f'{what} {shown(f"{value}")} ("{shown(label.name)}") {taken}. {wanted}')
+        lines.setdefault((what, value), line)
 
 
 def _item_text(label: Label) -> str:

@@ -145,7 +145,8 @@ def test_unfilled_paths_of_the_real_configs_are_all_there_are(shared: Path) -> N
         ("model { ssd { num_classes: 1.5 } }", '1: model.ssd.num_classes is "1.5"; wanted: a whole number.'),
         (
             "model { ssd {\n num_classes: 9999999999 } }",
-            '2: model.ssd.num_classes is "9999999999"; wanted: a whole number.',
+            '2: model.ssd.num_classes is "9999999999"; wanted: a whole number from -2147483648 to '
+            "2147483647.",
         ),
         (
             "train_config { batch_size: -1 }",
@@ -179,14 +180,129 @@ def test_unfilled_paths_of_the_real_configs_are_all_there_are(shared: Path) -> N
             "model {\n ssd { }\n center_net { } }",
             "3: model.center_net is set, but line 2 has set ssd. Keep one of them.",
         ),
-        ("model {\n ssd {", '2: found the end of the file, wanted a field name or "}".'),
+        (
+            "model {\n ssd {",
+            '2: ssd begins here and has no closing "}" (nor has model of line 1); the file ends in line 2. '
+            "Add it.",
+        ),
         ("model { ssd { num_classes 3 } }", '1: found "3", wanted ":" after num_classes.'),
         (b"# fine\nmodel { } # \xff", "2: found byte 0xff, wanted UTF-8 text. Save the file as UTF-8."),
+        (
+            "train_config { batch_size: 4294967296 }",
+            '1: train_config.batch_size is "4294967296"; wanted: a whole number from 0 to 4294967295.',
+        ),
+        (
+            "model { ssd {\n num_classes: -3000000000 } }",
+            '2: model.ssd.num_classes is "-3000000000"; wanted: a whole number from -2147483648 to '
+            "2147483647.",
+        ),
+        (
+            "train_config { bias_grad_multiplier: 1e39 }",
+            '1: train_config.bias_grad_multiplier is "1e39"; wanted: a number of at most 3.4e38.',
+        ),
+        (
+            "train_config { optimizer { } }\ntrain_config { }",
+            "2: train_config is set, but line 1 has set train_config. Keep one of them.",
+        ),
+        (
+            "model { ssd {\n  num_classes:\n  image_resizer { } } }",
+            "2: model.ssd.num_classes has no value. Write one after num_classes:, or remove the field.",
+        ),
+        (
+            "model { ssd { num_classes: } }",
+            '1: model.ssd.num_classes has no value (found "}"). Write one after num_classes:, or remove the '
+            "field.",
+        ),
+        (
+            "train_input_reader {\n label_map_path:\n tf_record_input_reader { } }",
+            "2: train_input_reader.label_map_path has no value. Write one after label_map_path:, or remove "
+            "the field.",
+        ),
+        (
+            "model {\n ssd {\n  num_classes: 1\n  image_resizer {\n }\n}\ntrain_config { }\n",
+            '4: image_resizer begins here and has no closing "}"; the file ends in line 8. Add it.',
+        ),
+        (
+            "train_config {\n optimizer {\n }\n}\n}\n",
+            '5: found "}" that closes nothing: train_config of line 1 is closed in line 4 already. Remove '
+            'one "}".',
+        ),
+        (
+            "train_config { optimizer {\n momentum_optimizer { }\n batch_size: 2 } }",
+            '3: field "batch_size" is unknown in train_config.optimizer. train_config has it: is a } missing '
+            "that closes optimizer (line 1)?",
+        ),
+        (
+            "model { ssd {\n eval_config { } } }",
+            '2: field "eval_config" is unknown in model.ssd. The config itself has it: is a } missing that '
+            "closes ssd (line 1)?",
+        ),
+        (
+            "train_config {\n optimizer { } }\n num_steps: 3",
+            '3: field "num_steps" is unknown in a pipeline.config. train_config has it, and is closed in '
+            "line 2: is that } one too many?",
+        ),
+        ("", " is empty. Give a pipeline.config."),
+        ("\n  \n", " is empty. Give a pipeline.config."),
+        ('{"model": {}}', "1: begins with {, as JSON does; wanted: protobuf text."),
+        ("<!DOCTYPE html>", " is a web page, not a pipeline.config. Download the raw file."),
+        (
+            "version https://git-lfs.github.com/spec/v1",
+            " is a Git LFS pointer, not a pipeline.config. Get the file itself with git lfs pull.",
+        ),
         ("model {" * 9999, " its messages are nested too deeply to be read."),
     ],
 )
 def test_refused(text: str | bytes, message: str, tmp_path: Path) -> None:
     assert refused(tmp_path, text) == [f"pipeline.config:{message}"]
+
+
+WINDOWS = {
+    r"C:\Users\me\x.record": r"\U is no escape (8 hexadecimal digits must follow)",
+    r"D:\xml\new.record": r"\x is no escape (1 or 2 hexadecimal digits must follow)",
+    r"data\users\x": r"\u is no escape (4 hexadecimal digits must follow)",
+    r"a\UFFFFFFFF": r"\UFFFFFFFF is no character",
+    r"D:\2019\x": r"\x is no escape (1 or 2 hexadecimal digits must follow)",
+    r"data\train.record": r"\t stands for a tab",
+    r"pre\new": r"\n stands for a line end",
+    r"C:\1": r"\1 stands for the control character 0x01",
+    r"C:\video": r"\v stands for the control character 0x0b",
+    r"C:\100": r'\100 stands for "@"',
+    r"training\map": r"\m is no escape",
+    "a\tb": "it holds a tab",
+}
+TEXTS = {
+    "train_config.fine_tune_checkpoint": 'train_config {{\n fine_tune_checkpoint: "{}" }}',
+    "train_input_reader.label_map_path": 'train_input_reader {{ shuffle: true\n label_map_path: "{}" }}',
+    "eval_input_reader.tf_record_input_reader.input_path": (
+        'eval_input_reader {{ tf_record_input_reader {{ input_path: "a"\n input_path: "{}" }} }}'
+    ),
+    "train_config.freeze_variables": 'train_config {{ freeze_variables: "a"\n freeze_variables: ["{}"] }}',
+    "model.ssd.feature_extractor.type": "model {{ ssd {{ feature_extractor {{\n type: '{}' }} }} }}",
+}
+
+
+@pytest.mark.parametrize("path", TEXTS)
+@pytest.mark.parametrize("written", WINDOWS)
+def test_a_path_of_windows_is_told_with_line_and_field(written: str, path: str, tmp_path: Path) -> None:
+    if "freeze" in path and WINDOWS[written].startswith(r"\m "):
+        read(tmp_path, TEXTS[path].format(written))  # a regular expression may hold it
+        return
+    (line,) = refused(tmp_path, TEXTS[path].format(written))
+    assert line.startswith(f"pipeline.config:2: {path}: {WINDOWS[written]}. ")
+    assert line.isprintable()
+    if "\\" in written:
+        slashes, doubled = written.replace("\\", "/"), written.replace("\\", "\\\\")
+        assert line.endswith(f'A backslash begins an escape: write "{slashes}" or "{doubled}".')
+        assert read(tmp_path, TEXTS[path].format(slashes))
+        assert read(tmp_path, TEXTS[path].format(doubled))
+
+
+def test_a_regular_expression_keeps_its_backslashes_as_in_protobuf(tmp_path: Path) -> None:
+    config = read(tmp_path, r'train_config { freeze_variables: "Conv\d+\.\w+" }')
+    assert list(config.train_config.freeze_variables) == [r"Conv\d+\.\w+"]
+    (line,) = refused(tmp_path, r'train_config { freeze_variables: "\bConv" }')
+    assert r"train_config.freeze_variables: \b stands for the control character 0x08. A backslash" in line
 
 
 def test_all_problems_are_named_together(tmp_path: Path) -> None:
