@@ -6,28 +6,35 @@ class, score, xmin, ymin, xmax, ymax (pixels, origin at the top left), then any 
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from odflow.errors import TableError, nearest
+from odflow.formats.csv_table import CsvForm, read_csv_table
 from odflow.formats.image_list import leaves_folder
+from odflow.left_out import SHOWN, Faults, shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ["filename", "width", "height", "class", "score", "xmin", "ymin", "xmax", "ymax"]
 _TEXT = ["filename", "class"]
+_LARGEST = 1 << 31  # pixels a side
 _NUMBERS = [name for name in COLUMNS if name not in _TEXT]
 
 
-def read_detections(path: Path) -> pd.DataFrame:
+def read_detections(path: Path, images: Path | None = None) -> pd.DataFrame:
     """Read a table of boxes.
 
     Args:
-        path: a CSV file (RFC 4180, UTF-8, a header line), or a `.parquet` file where
-            pyarrow is installed. Without a column `score` it is ground truth: score 1.
+        path: a CSV file (a header line; separated by commas, semicolons, tabs or bars; UTF-8, or
+            UTF-16 with a byte order mark), or a `.parquet` file where pyarrow is installed.
+            Without a column `score` it is ground truth: score 1.
+        images: the folder of the images, where it is known: names that lead to no file in it are
+            brought below it where that can be done; see `names_below`. What was renamed is in
+            `attrs["renamed"]`, old name to new.
 
     Returns:
         `COLUMNS` in that order, then the others in the file's order. filename and class
@@ -37,20 +44,89 @@ def read_detections(path: Path) -> pd.DataFrame:
         TableError: not such a table, a column that is missing, a number that is none or
             NaN or infinite, an image size below 1, a score outside [0, 1], a box that ends
             before it starts, a file name that leaves its folder. The message names file and
-            line (for Parquet the row, counted from 1).
+            line (for Parquet the row, counted from 1) of the first ten such rows.
     """
     path = Path(path)
-    frame = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+    frame, form = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
     for name in COLUMNS:
         if name not in frame and name != "score":
             near = nearest(name, frame.columns)
             raise TableError(f'{path}: has no column "{name}".{near} Wanted: {",".join(COLUMNS)}.')
     if "score" not in frame:
         frame["score"] = 1.0
-    _check_numbers(path, frame)
-    _check_rows(path, frame)
+    renamed = names_below(frame["filename"].unique(), images) if images else {}
+    if renamed:
+        frame["filename"] = frame["filename"].map(lambda name: renamed.get(name, name)).astype("str")
+    numbers = _wrong_numbers(frame)  # first: it makes numbers of the columns
+    wrong = {**_wrong_rows(frame), **numbers}
+    _tell(path, frame, form, wrong)
     frame = frame.astype({"width": "int64", "height": "int64"} | dict.fromkeys(_NUMBERS[2:], "float64"))
-    return frame[COLUMNS + [name for name in frame if name not in COLUMNS]]
+    frame = frame[COLUMNS + [name for name in frame if name not in COLUMNS]]
+    frame.attrs["renamed"] = renamed
+    return frame
+
+
+def names_below(names: Iterable[str], images: Path) -> dict[str, str]:
+    """Bring names of a table below the folder of the images.
+
+    Names may be absolute, begin with the folder's own name, hold `\\` as on Windows, or have blanks
+    around them. The longest end of such a name that is a file in the folder is taken.
+
+    Args:
+        names: of images.
+        images: the folder.
+
+    Returns:
+        What they become; not those that are right, and not those that no file is found for.
+    """
+    found = {}
+    for name in names:
+        if (
+            not isinstance(name, str)
+            or "\0" in name
+            or (not leaves_folder(name) and (images / name).is_file())
+        ):
+            continue
+        parts = [part for part in name.strip().replace("\\", "/").split("/") if part not in ("", ".")]
+        ends = ("/".join(parts[start:]) for start in range(len(parts)) if ".." not in parts[start:])
+        better = next((end for end in ends if not leaves_folder(end) and _is_file(images / end)), None)
+        if better is not None and better != name:
+            found[name] = better
+    return found
+
+
+def check_pixels(path: Path, table: pd.DataFrame) -> list[str]:
+    """Verify that the boxes of annotations are in pixels, not shares of their image.
+
+    Args:
+        path: of the table, for the message.
+        table: as `read_detections` gives it.
+
+    Returns:
+        Names of images, one for each box in them that looks like shares: within 0 to 1, with
+        fractions, smaller than a pixel.
+
+    Raises:
+        TableError: every box lies within 0 to 1, in images of more than two pixels.
+    """
+    box = table[["xmin", "ymin", "xmax", "ymax"]].to_numpy()
+    inside = (box >= 0).all(axis=1) & (box <= 1).all(axis=1) & (box[:, :2] < box[:, 2:]).all(axis=1)
+    inside &= table[["width", "height"]].to_numpy().max(axis=1, initial=0) > 2
+    if len(table) and inside.all():
+        width, height = table[["width", "height"]].iloc[0]
+        raise TableError(
+            f"{path}: all boxes ({len(table)}) lie within 0 to 1 in images of {width}x{height} pixels "
+            "and the like: these are shares of the image; wanted: pixels. Multiply xmin and xmax by "
+            "width, ymin and ymax by height."
+        )
+    return list(table["filename"][inside & (box % 1 != 0).any(axis=1)])
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def write_detections(frame: pd.DataFrame, path: Path) -> None:
@@ -74,35 +150,16 @@ def write_detections(frame: pd.DataFrame, path: Path) -> None:
     )
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        frame = pd.read_csv(
-            path,
-            dtype=dict.fromkeys(_TEXT, str),
-            keep_default_na=False,  # "N/A" and "None" are names of classes here, not missing values
-            float_precision="round_trip",
-            encoding="utf-8-sig",
-        )
-    except pd.errors.EmptyDataError:
-        raise TableError(f"{path}: is empty. Wanted a header line: {','.join(COLUMNS)}.") from None
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        reason = str(error).strip().replace("\n", " ")
-        raise TableError(f"{path}: is not a CSV table in UTF-8 ({reason}).") from None
-    except OSError as error:
-        raise TableError(f"{path}: cannot be read ({error.strerror}). Give a table of detections.") from None
-    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the surplus for an index
-        raise TableError(f"{path}: the rows have more values than the header line has names.")
-    return frame
+def _read_csv(path: Path) -> tuple[pd.DataFrame, CsvForm | None]:
+    return read_csv_table(path, COLUMNS, _TEXT)
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _read_parquet(path: Path) -> tuple[pd.DataFrame, CsvForm | None]:
     import pandas as pd
 
     _need_pyarrow(path)
     try:
-        return pd.read_parquet(path, engine="pyarrow")
+        return pd.read_parquet(path, engine="pyarrow"), None
     except (OSError, ValueError) as error:
         raise TableError(f"{path}: is not a readable Parquet file ({error}).") from None
 
@@ -112,54 +169,51 @@ def _need_pyarrow(path: Path) -> None:
         raise TableError(f"{path}: Parquet needs pyarrow. Install it, or use a .csv file.")
 
 
-def _check_numbers(path: Path, frame: pd.DataFrame) -> None:
+def _wrong_numbers(frame: pd.DataFrame) -> dict[int, str]:
+    """What is wrong with numbers, by row; the columns become numbers, NaN where they are wrong."""
     import numpy as np
     import pandas as pd
 
+    wrong: dict[int, str] = {}
     for name in _NUMBERS:
         numbers = pd.to_numeric(frame[name], errors="coerce").to_numpy("float64", na_value=np.nan)
         bad = ~np.isfinite(numbers)
         if name in ("width", "height"):
-            bad |= (numbers < 1) | (numbers % 1 != 0)
-        if bad.any():
-            row = int(bad.argmax())
-            wanted = "a whole number above 0" if name in ("width", "height") else "a number"
+            bad |= (numbers < 1) | (numbers % 1 != 0) | (numbers > _LARGEST)
+        wanted = "a whole number above 0" if name in ("width", "height") else "a number"
+        for row in bad.nonzero()[0].tolist():
             found = f"{frame[name].iloc[row]!s:.40}" or "empty"
-            _fail(path, frame, row, f"{name} is {found}; wanted {wanted}.")
+            wrong.setdefault(row, f"{name} is {found}; wanted {wanted}.")
         frame[name] = numbers
+    return wrong
 
 
-def _check_rows(path: Path, frame: pd.DataFrame) -> None:
+def _wrong_rows(frame: pd.DataFrame) -> dict[int, str]:
+    """What is wrong with rows whose numbers are right, by row."""
+    wrong: dict[int, str] = {}
     for start, end in (("xmin", "xmax"), ("ymin", "ymax")):
-        bad = (frame[end] < frame[start]).to_numpy()
-        if bad.any():
-            row = int(bad.argmax())
+        for row in (frame[end] < frame[start]).to_numpy().nonzero()[0].tolist():
             values = f"{start} {frame[start].iloc[row]:g} is beyond {end} {frame[end].iloc[row]:g}"
-            _fail(path, frame, row, f"the box has a negative size: {values}.")
-    bad = ((frame["score"] < 0) | (frame["score"] > 1)).to_numpy()
-    if bad.any():
-        row = int(bad.argmax())
-        _fail(path, frame, row, f"score is {frame['score'].iloc[row]:g}; wanted 0 to 1.")
+            wrong.setdefault(row, f"the box has a negative size: {values}.")
+    for row in ((frame["score"] < 0) | (frame["score"] > 1)).to_numpy().nonzero()[0].tolist():
+        wrong.setdefault(row, f"score is {frame['score'].iloc[row]:g}; wanted 0 to 1.")
     outside = [
         name for name in frame["filename"].unique() if not isinstance(name, str) or leaves_folder(name)
     ]
-    if outside:
-        row = int((frame["filename"] == outside[0]).to_numpy().argmax())
-        _fail(path, frame, row, "filename must be a name inside the images folder.")
-    nameless = (frame["class"] == "").to_numpy()
-    if nameless.any():
-        _fail(path, frame, int(nameless.argmax()), "class is empty; wanted a name.")
+    for row in frame["filename"].isin(outside).to_numpy().nonzero()[0].tolist():
+        wrong.setdefault(row, "filename must be a name inside the images folder.")
+    for row in (frame["class"] == "").to_numpy().nonzero()[0].tolist():
+        wrong.setdefault(row, "class is empty; wanted a name.")
+    return wrong
 
 
-def _fail(path: Path, frame: pd.DataFrame, row: int, wrong: str) -> None:
-    line = row + 1 if path.suffix == ".parquet" else _line_of(path, row)
-    raise TableError(f"{path}:{line}: {frame['filename'].iloc[row]}: {wrong}")
-
-
-def _line_of(path: Path, row: int) -> int:
-    """The line of a row: quoted line ends and blank lines make them differ."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file)
-        filled = (reader.line_num for values in reader if values)
-        next(filled)
-        return next(line for index, line in enumerate(filled) if index == row)
+def _tell(path: Path, frame: pd.DataFrame, form: CsvForm | None, wrong: Mapping[int, str]) -> None:
+    """Raise what is wrong with rows, each with its line."""
+    rows = sorted(wrong)
+    first = rows[:SHOWN]
+    lines = form.lines(first) if form and first else [row + 1 for row in first]
+    faults = Faults()
+    for row, line in zip(first, lines, strict=True):
+        faults.add(f"{path}:{line}: {shown(str(frame['filename'].iloc[row]))}: {wrong[row]}")
+    faults.lines += [""] * len(rows[SHOWN:])  # counted, not told
+    faults.raise_all(TableError)

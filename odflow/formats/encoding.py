@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from odflow.errors import ImageError
-from odflow.formats.images import open_image, orientation, upright_rgb
+from odflow.formats.image_check import Verify, check_image, with_end
+from odflow.formats.images import image_format, open_image, orientation, upright_rgb
 
 if TYPE_CHECKING:
     from PIL import Image
 
 _JPEG_QUALITY = 95
-_ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xae\x42\x60\x82"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +27,17 @@ class EncodedImage:
     height: int
 
 
-def read_encoded(path: Path) -> EncodedImage:
+def read_encoded(path: Path, verify: Verify = "pixels") -> EncodedImage:
     """Read an image for a record.
 
     The file's own bytes, wherever TensorFlow's decoders read them as `read_image` does.
-    They turn nothing by EXIF, know neither BMP nor WebP for training, and disagree about
-    CMYK: such an image is encoded anew, upright, as RGB: BMP and PNG as PNG, the others as
-    JPEG of quality 95. So is a file that lacks its end marker and decodes all the same. A
-    whole JPEG is told by that marker alone, which saves decoding; any other form is decoded.
+    They turn nothing by EXIF, read some BMPs wrongly, and disagree about CMYK: such an image
+    is encoded anew, upright, as RGB: BMP and PNG as PNG, the others as JPEG of quality 95. So is
+    a file that lacks nothing but its end marker.
+
+    Args:
+        path: a JPEG, PNG, BMP or WebP file, whatever its name.
+        verify: how deep an image is looked at that is not encoded anew; see `check_image`.
 
     Raises:
         ImageError: missing, no image, cut off or damaged.
@@ -43,15 +46,21 @@ def read_encoded(path: Path) -> EncodedImage:
         data = Path(path).read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror}).") from None
-    with open_image(path, data) as image:
-        form = str(image.format)
-        header = image.fp.tell() if image.fp else 0  # an end marker inside it ends a thumbnail
-        whole = form in _ENDS and data.rfind(_ENDS[form], header) > 0
-        if form != "JPEG" or not whole:
-            image.load()
-        if whole and image.mode != "CMYK" and orientation(image) == 1:
-            return EncodedImage(data, "jpeg" if form == "JPEG" else "png", *image.size)
+    form = image_format(data)
+    mended = with_end(data)
+    with open_image(path, mended) as image:
+        same = mended is data and form in ("jpeg", "png") and image.mode != "CMYK" and orientation(image) == 1
+        _check(path, mended, verify if same else "pixels", cut=mended is not data)
+        if same:
+            return EncodedImage(data, "jpeg" if form == "jpeg" else "png", *image.size)
         return _encoded_anew(image)
+
+
+def _check(path: Path, data: bytes, verify: Verify, *, cut: bool) -> None:
+    try:
+        check_image(path, data, verify)
+    except ImageError as error:
+        raise (ImageError(str(error).replace(": is damaged", ": is cut off")) if cut else error) from None
 
 
 def _encoded_anew(image: Image.Image) -> EncodedImage:

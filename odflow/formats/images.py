@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from PIL import ImageFile as PillowFile
 
+_IN_RECORDS = (*READ, "GIF")
 _EXIF_ORIENTATION = 0x0112
 
 
@@ -81,12 +82,13 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def open_image(path: Path, data: bytes | None = None) -> Iterator[PillowFile.ImageFile]:
+def open_image(path: Path, data: bytes | None = None, *, gif: bool = False) -> Iterator[PillowFile.ImageFile]:
     """Open an image with Pillow; whatever goes wrong with it inside the block is an ImageError.
 
     Args:
         path: the file; what errors name.
         data: the file's bytes, where they were read before.
+        gif: open a GIF, too: records may hold them.
 
     Yields:
         The image, as Pillow opens it: its header is read, its pixels are not.
@@ -94,7 +96,8 @@ def open_image(path: Path, data: bytes | None = None) -> Iterator[PillowFile.Ima
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path if data is None else BytesIO(data), formats=READ) as image:
+        file = path if data is None else BytesIO(data)
+        with Image.open(file, formats=_IN_RECORDS if gif else READ) as image:
             yield image
     except ImageError:
         raise
@@ -119,13 +122,46 @@ def upright_rgb(image: Image.Image) -> Image.Image:
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_90,
     }.get(orientation(image))
+    rgb = _rgb(image)
+    return rgb if how is None else rgb.transpose(how)
+
+
+def read_stored(place: Path, data: bytes) -> NDArray[np.uint8]:
+    """Decode the image of a record as TensorFlow's `decode_jpeg` and `decode_image` do.
+
+    As `read_image`, but not turned by EXIF: boxes and masks of a record are those of the pixels
+    as they are stored. A JPEG of four channels becomes RGB by TensorFlow's rule, of a GIF the
+    first picture counts.
+
+    Args:
+        place: what errors name.
+        data: a JPEG, PNG, GIF, BMP or WebP image.
+
+    Returns:
+        (height, width, 3) uint8, not to be written to.
+
+    Raises:
+        ImageError: no such image, cut off, damaged, or above Pillow's limit of pixels.
+    """
+    import numpy as np
+
+    with open_image(place, data, gif=True) as image:
+        if image.mode != "CMYK":
+            return np.asarray(_rgb(image))
+        inks = np.asarray(image).astype(np.uint16)  # Pillow takes all for inverted, as Adobe writes them
+        light = 255 - inks if "adobe" in image.info else inks
+        return (light[..., :3] * light[..., 3:] // 255).astype(np.uint8)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    from PIL import Image
+
     if image.mode.startswith("I;16"):
         import numpy as np
 
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     image.info.pop("transparency", None)  # not wanted, and Pillow warns of some forms of it
-    rgb = image if image.mode == "RGB" else image.convert("RGB")
-    return rgb if how is None else rgb.transpose(how)
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def orientation(image: Image.Image) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -14,21 +13,24 @@ from odflow.errors import ImageError, InputError, TableError, nearest
 from odflow.graph.job import Job
 from odflow.graph.shards import Shard, write_shards
 from odflow.graph.stage import InputFile, InputFolder, OutputFolder, Stage, output
+from odflow.left_out import Faults, LeftOut, first_names, shown
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
+    from odflow.formats.image_check import Verify
     from odflow.formats.od_example import Boxes
-
-_MOST_NAMED = 10
 
 
 class Records(Stage):
     """Write images and their boxes as TFRecords for training."""
 
+    version: ClassVar[int] = 2
     resumes: ClassVar[bool] = True
 
-    detections: InputFile = Field(description="table of boxes, CSV or Parquet")
+    detections: InputFile = Field(description="table of boxes in pixels, CSV or Parquet")
     images: InputFolder = Field(description="folder that the table's file names are relative to")
     label_map: InputFile = Field(description="id of each class (.pbtxt)")
     image_list: InputFile | None = Field(
@@ -43,6 +45,14 @@ class Records(Stage):
     unknown_classes: Literal["error", "drop"] = Field(
         "error", description="what to do with boxes of a class that the label map lacks"
     )
+    missing_images: Literal["error", "drop"] = Field(
+        "error", description="what to do with names of images that the folder lacks"
+    )
+    verify: Literal["pixels", "structure"] = Field(
+        "pixels",
+        description="how each image is proved whole; pixels: it is decoded, a JPEG at an eighth of its size; "
+        "structure: lengths, checksums and the end, in about half the time, which misses gaps in the pixels",
+    )
 
     records: OutputFolder = output("records", "folder of the TFRecord files")
 
@@ -53,51 +63,85 @@ class Records(Stage):
         boxes, rows = self._boxes(job)
         names = self._names(job, rows)
 
-        def make(left: list[str]) -> Iterator[tuple[str, list[bytes] | ImageError]]:
-            tasks = (ImageTask(self.images / name, name, boxes.take(rows.get(name, []))) for name in left)
+        def make(left: list[str]) -> Iterator[tuple[str, list[bytes] | InputError]]:
+            tasks = (
+                ImageTask(self.images / name, name, boxes.take(rows.get(name, [])), self.verify)
+                for name in left
+            )
             examples = job.progress(job.map(make_example, tasks), total=len(left), unit="image")
             return zip(left, examples, strict=True)
 
         self.records.mkdir(exist_ok=True)
         shards = deal_shards(self.records / self.name, names, self.shards)
         written = write_shards(job, shards, make, _write, records_fault)
-        unreadable = {name: error for shard in written for name, error in shard.note.items()}
+        _raise_wrong(line for shard in written for line in shard.note["wrong"])
+        unreadable = {name: error for shard in written for name, error in shard.note["unreadable"].items()}
         _report(job, names, unreadable)
         count = sum(len(rows.get(name, [])) for name in names if name not in unreadable)
         job.say(f"{len(names) - len(unreadable)} images, {count} boxes, {self.shards} file(s)")
 
     def _boxes(self, job: Job) -> tuple[Boxes, Mapping[str, Sequence[int]]]:
         """The boxes of known classes that have an area inside their image, and the rows of each image."""
-        from odflow.formats.detections import read_detections
         from odflow.formats.label_map import read_label_map
         from odflow.formats.od_example import boxes_of_table
         from odflow.ops.boxes import area
 
-        table, ids = read_detections(self.detections), read_label_map(self.label_map).ids
+        table, ids = self._table(job), read_label_map(self.label_map).ids
         known = table["class"].isin(list(ids))
         if not known.all():
             self._unknown(job, table[~known], ids)
-        boxes = boxes_of_table(table[known], ids)
+        table = table[known]
+        boxes = boxes_of_table(table, ids)
         flat = area(boxes.corners) == 0
-        if flat.any():
-            job.say(f"{flat.sum()} boxes without area inside their image left out")
-        table, boxes = table[known][~flat], boxes.take(~flat)
-        return boxes, dict(table.groupby("filename").indices)
+        clipped = _reaches_out(table) & ~flat
+        job.leave_out(
+            LeftOut(
+                "boxes_without_area",
+                int(flat.sum()),
+                "boxes without area inside their image left out",
+                _images(table[flat]),
+            ),
+            LeftOut(
+                "boxes_clipped", int(clipped.sum()), "boxes clipped to their image", _images(table[clipped])
+            ),
+        )
+        return boxes.take(~flat), dict(table[~flat].groupby("filename").indices)
+
+    def _table(self, job: Job) -> pd.DataFrame:
+        """The boxes in pixels, their images named as the folder has them."""
+        from odflow.formats.detections import check_pixels, read_detections
+
+        table = read_detections(self.detections, self.images)
+        renamed = table.attrs["renamed"]
+        if renamed:
+            old, new = next(iter(renamed.items()))
+            job.say(f"{len(renamed)} names brought below {self.images}: {shown(old)} is read as {new}")
+        shares = check_pixels(self.detections, table)
+        if shares:
+            job.log.warning(
+                "%s: %d boxes lie within 0 to 1 (%s): are these shares instead of pixels?",
+                self.detections,
+                len(shares),
+                first_names(dict.fromkeys(shares)),
+            )
+            job.count("boxes_below_a_pixel", len(shares))
+        return table
 
     def _unknown(self, job: Job, table: pd.DataFrame, ids: Mapping[str, int]) -> None:
         """Refuse or count the boxes of classes that the label map lacks."""
         first = table.groupby("class")["filename"].first()
         if self.unknown_classes == "drop":
-            job.say(f"{len(table)} boxes of {len(first)} classes that {self.label_map} lacks dropped")
+            what = f"boxes left out, of classes that {self.label_map} lacks"
+            job.leave_out(LeftOut("boxes_unknown_class", len(table), what, list(first.index)))
             return
         lacks = f"which {self.label_map} ({len(set(ids.values()))} classes) lacks"
-        raise TableError(
-            "\n".join(
-                f'{job.name}: {image} has class "{name}", {lacks}.{nearest(str(name), ids)} '
+        faults = Faults()
+        for name, image in first.items():
+            faults.add(
+                f'{job.name}: {image} has class "{shown(str(name))}", {lacks}.{nearest(str(name), ids)} '
                 "Add it there, or set unknown_classes: drop."
-                for name, image in first.items()
             )
-        )
+        faults.raise_all(TableError)
 
     def _names(self, job: Job, rows: Mapping[str, object]) -> list[str]:
         """The images to write, sorted; each is there."""
@@ -107,12 +151,34 @@ class Records(Stage):
         if not names:
             raise InputError(f"{job.name}: {self.image_list or self.detections} leaves no image to write.")
         missing = [name for name in names if not (self.images / name).is_file()]
-        if missing:
+        if not missing:
+            return names
+        few = 2 * len(missing) <= len(names)
+        if self.missing_images == "error" or len(missing) == len(names):
             raise InputError(
                 f"{job.name}: {self.images / missing[0]}: no such image ({len(missing)} of {len(names)} "
-                f"are missing). Give the folder that the names in {self.detections} are relative to."
+                f"are missing: {first_names(missing)}). "
+                + ("" if few else f"Give the folder that the names in {self.detections} are relative to, ")
+                + ("Add them, " if few else "or add them, ")
+                + "or set missing_images: drop to leave them out."
             )
-        return names
+        what = f"images that {self.images} lacks left out, with their boxes"
+        job.leave_out(LeftOut("images_missing", len(missing), what, missing))
+        lacking = set(missing)
+        return [name for name in names if name not in lacking]
+
+
+def _reaches_out(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which boxes end more than half a pixel outside their image."""
+    import numpy as np
+
+    box = table[["xmin", "ymin", "xmax", "ymax"]].to_numpy()
+    size = table[["width", "height"]].to_numpy()
+    return np.logical_or((box[:, :2] < -0.5).any(axis=1), (box[:, 2:] > size + 0.5).any(axis=1))
+
+
+def _images(table: pd.DataFrame) -> list[str]:
+    return list(table["filename"].unique())
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,44 +188,51 @@ class ImageTask:
     path: Path
     name: str
     boxes: Boxes
+    verify: Verify = "pixels"
 
 
-def make_example(task: ImageTask) -> list[bytes] | ImageError:
-    """Make the example of one image; an image that cannot be read gives its error back."""
+def make_example(task: ImageTask) -> list[bytes] | InputError:
+    """Make the example of one image; what is wrong with it, or with its rows, is given back."""
     from odflow.formats.encoding import read_encoded
     from odflow.formats.od_example import detection_example
 
     try:
-        image = read_encoded(task.path)
-    except ImageError as error:
+        return detection_example(task.name, read_encoded(task.path, task.verify), task.boxes)
+    except (ImageError, TableError) as error:
         return error
-    return detection_example(task.name, image, task.boxes)
 
 
-def _write(path: Path, made: Iterable[tuple[str, list[bytes] | ImageError]]) -> Shard:
-    """Write one shard; its note is the images skipped in it, and why."""
+def _write(path: Path, made: Iterable[tuple[str, list[bytes] | InputError]]) -> Shard:
+    """Write one shard; its note is the images skipped in it and why, and what is wrong with rows."""
     from odflow.formats.tfrecord import write_records
 
-    skipped: dict[str, str] = {}
+    unreadable: dict[str, str] = {}
+    wrong: list[str] = []
 
-    def readable() -> Iterator[list[bytes]]:
+    def usable() -> Iterator[list[bytes]]:
         for name, result in made:
             if isinstance(result, ImageError):
-                skipped[name] = str(result)
+                unreadable[name] = str(result)
+            elif isinstance(result, InputError):
+                wrong.append(str(result))
             else:
                 yield result
 
-    return Shard(write_records(path, readable()), skipped)
+    return Shard(write_records(path, usable()), {"unreadable": unreadable, "wrong": wrong})
+
+
+def _raise_wrong(lines: Iterable[str]) -> None:
+    faults = Faults()
+    for line in lines:
+        faults.add(line)
+    faults.raise_all(TableError)
 
 
 def _report(job: Job, names: Sequence[str], unreadable: Mapping[str, str]) -> None:
-    if not unreadable:
-        return
-    if len(unreadable) == len(names):
+    if unreadable and len(unreadable) == len(names):
         first = next(iter(unreadable.values()))
         raise InputError(f"{job.name}: none of {len(names)} images can be read. The first: {first}")
     for error in unreadable.values():
         job.log.warning("skipped: %s", error)
-    shown = ", ".join(islice(unreadable, _MOST_NAMED))
-    more = " ..." if len(unreadable) > _MOST_NAMED else ""
-    job.say(f"{len(unreadable)} images skipped that cannot be read: {shown}{more}")
+    what = "images left out, which are damaged or cannot be read"
+    job.leave_out(LeftOut("images_unreadable", len(unreadable), what, list(unreadable)))

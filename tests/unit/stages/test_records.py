@@ -79,7 +79,7 @@ def test_tensorflow_reads_every_key(given, tmp_path):
     assert second["object/class/text"].tolist() == [b"dog", b"cat"]
     assert second["object/class/label"].tolist() == [300, 1]
     assert tf.io.decode_image(second["encoded"]).shape == (40, 60, 3)
-    assert job.said == ["2 images, 3 boxes, 1 file(s)"]
+    assert job.said == ["1 boxes clipped to their image (b.png).", "2 images, 3 boxes, 1 file(s)"]
 
 
 def test_optional_columns_are_there_where_the_table_has_them(given, tmp_path):
@@ -136,7 +136,11 @@ def test_an_image_that_exif_turns_is_stored_upright(given, tmp_path):
             TableError,
             r'records: a\.jpg has class "cta", which .*map\.pbtxt \(2 classes\) lacks\. Did you mean "cat"\?',
         ),
-        ("none.jpg,60,40,cat,1,0,0,1,1\n", InputError, r"none\.jpg: no such image \(1 of 3 are missing\)"),
+        (
+            "none.jpg,60,40,cat,1,0,0,1,1\n",
+            InputError,
+            r"none\.jpg: no such image \(1 of 3 are missing: none\.jpg\)\. Add them, or set missing",
+        ),
         (
             "a.jpg,40,60,cat,1,0,0,1,1\n",
             TableError,
@@ -163,11 +167,13 @@ def test_unknown_classes_and_boxes_outside_can_be_left_out(given, tmp_path):
     more = "a.jpg,60,40,bird,1,0,0,1,1\na.jpg,60,40,cat,1,60,0,70,1\nempty.jpg,60,40,bird,1,0,0,1,1\n"
     given["detections"].write_text(given["detections"].read_text() + more)
     job = run_alone(Records(**given, unknown_classes="drop"), tmp_path / "out")
-    assert job.said[0].startswith("2 boxes of 1 classes that ")
+    assert job.said[0].startswith("2 boxes left out, of classes that ")
     assert job.said[1:] == [
-        "1 boxes without area inside their image left out",
+        "1 boxes without area inside their image left out (a.jpg).",
+        "1 boxes clipped to their image (b.png).",
         "2 images, 3 boxes, 1 file(s)",
     ]
+    assert job.counts == {"boxes_unknown_class": 2, "boxes_without_area": 1, "boxes_clipped": 1}
 
 
 def test_an_image_that_cannot_be_read_is_named_and_skipped(given, tmp_path, caplog):
@@ -176,8 +182,11 @@ def test_an_image_that_cannot_be_read_is_named_and_skipped(given, tmp_path, capl
     with caplog.at_level(logging.WARNING):
         job = run_alone(Records(**given), tmp_path / "out")
     assert [example["filename"] for example in parsed(tmp_path / "out/records/data.record")] == [b"b.png"]
-    assert job.said == ["1 images skipped that cannot be read: a.jpg", "1 images, 2 boxes, 1 file(s)"]
-    assert "a.jpg: cannot be decoded" in caplog.text
+    assert job.said[1:] == [
+        "1 images left out, which are damaged or cannot be read (a.jpg).",
+        "1 images, 2 boxes, 1 file(s)",
+    ]
+    assert "a.jpg: is cut off (Corrupt JPEG data: premature end" in caplog.text
     (given["images"] / "b.png").write_bytes(b"")
     with pytest.raises(InputError, match="none of 2 images can be read"):
         run_alone(Records(**given), tmp_path / "none")
@@ -266,7 +275,7 @@ def test_a_stopped_run_goes_on_from_its_last_whole_shard(
         job = execute(stage, work, name="records", workers=Threads(2))
     assert sorted(made) == in_shards(*range(left, 4))
     assert job.said == said
-    assert said[0] == "3 images skipped that cannot be read: 05.png, 13.png, 06.png"
+    assert said[0] == "3 images left out, which are damaged or cannot be read (05.png, 13.png, 06.png)."
     assert shards_of(work) == shards_of(whole)
     skipped = [message for message in caplog.messages if message.startswith("skipped: ")]
     assert [message.rpartition("/")[2][:6] for message in skipped] == ["05.png", "13.png", "06.png"]
