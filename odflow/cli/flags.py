@@ -32,7 +32,7 @@ def add_fields(parser: Parser, stage: type[Stage]) -> None:
     inputs = parser.add_argument_group("inputs")
     parameters = parser.add_argument_group("parameters")
     for name, field in stage.model_fields.items():
-        if name in stage.outputs():
+        if name in stage.output_fields():
             continue
         if flag(name) in parser._option_string_actions:
             raise ConfigError(

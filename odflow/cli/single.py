@@ -45,7 +45,7 @@ def run_single(name: str, words: list[str], registry: Registry) -> int:
     audience = Console(name, sys.stderr if given.json else None)
     job = run_alone(made, given.out, name=name, workers=Threads(given.jobs), audience=audience)
     if given.json:
-        outputs = {field: str(given.out / getattr(made, field)) for field in stage.outputs()}
+        outputs = {field: str(given.out / getattr(made, field)) for field in stage.output_fields()}
         print(
             json.dumps({"stage": name, "outputs": outputs, "said": job.said, "counts": job.counts}, indent=1)
         )
@@ -80,7 +80,7 @@ def _problem(name: str, line: str, place: Place) -> str:
 def _outputs(stage: type[Stage]) -> str:
     rows = [
         (str(stage.model_fields[name].default), stage.model_fields[name].description or "")
-        for name in stage.outputs()
+        for name in stage.output_fields()
     ]
     width = max((len(name) for name, _ in rows), default=0)
     return "\n".join(f"  {name.ljust(width)}  {about}".rstrip() for name, about in rows)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from odflow.errors import InputError, TableError, nearest
+from odflow.errors import ImageError, InputError, TableError, nearest
 from odflow.formats.detections import read_detections
 from odflow.formats.example import decode_example
-from odflow.formats.images import ImageFile, open_image, upright_rgb
+from odflow.formats.images import ImageFile, ImageSize, image_size, open_image, upright_rgb
 from odflow.formats.label_map import LabelMap
 from odflow.formats.tfrecord import read_records, record_files
+from odflow.left_out import Faults
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,7 @@ class LabelledImage:
         classes: (N,) int64, ids of the label map.
         is_crowd: (N,) bool.
         area: (N,) pixels, where it is given.
+        size: width and height in pixels, as the table has them; None where it has no row.
     """
 
     name: str
@@ -42,6 +44,7 @@ class LabelledImage:
     classes: NDArray[np.int64]
     is_crowd: NDArray[np.bool_]
     area: NDArray[np.float64] | None
+    size: tuple[int, int] | None = None
 
     def read(self) -> NDArray[np.uint8]:
         """Decode the image as `read_image` does.
@@ -65,8 +68,8 @@ def labelled_images_of_table(
         label_map: the ids of its classes.
 
     Raises:
-        TableError: as `read_detections`, a class that the label map lacks, or rows of a
-            file that is not among the images.
+        TableError: as `read_detections`, a class that the label map lacks, rows of a file
+            that is not among the images, or another size than an image has: all such images.
     """
     table = read_detections(annotations)
     images = list(images)
@@ -77,7 +80,8 @@ def labelled_images_of_table(
             f"({len(lacking)} such files).{nearest(min(lacking), (image.name for image in images))}"
         )
     _check_classes(annotations, zip(table["filename"], table["class"], strict=True), label_map)
-    rows = dict(iter(table.groupby("filename")))
+    rows = {str(name): group for name, group in table.groupby("filename")}
+    _check_sizes(annotations, [image for image in images if image.name in rows], rows)
     none = table.iloc[:0]
     return [_of_rows(image, rows.get(image.name, none), label_map) for image in images]
 
@@ -109,6 +113,33 @@ def _of_rows(image: ImageFile, rows: pd.DataFrame, label_map: LabelMap) -> Label
         np.array([label_map.ids[name] for name in rows["class"]], np.int64),
         rows["is_crowd"].to_numpy(bool) if "is_crowd" in rows else np.zeros(len(rows), bool),
         rows["area"].to_numpy(np.float64) if "area" in rows else None,
+        (int(rows["width"].iloc[0]), int(rows["height"].iloc[0])) if len(rows) else None,
+    )
+
+
+def _check_sizes(annotations: Path, images: Iterable[ImageFile], rows: Mapping[str, pd.DataFrame]) -> None:
+    """See that each image has the size that its rows say, as far as its header can be read."""
+    faults = Faults()
+    for image in images:
+        there = rows[image.name]
+        said = sorted(set(zip(there["width"].tolist(), there["height"].tolist(), strict=True)))
+        try:
+            found = image_size(image.path)
+        except ImageError:  # whoever reads its pixels says why
+            continue
+        for width, height in said:
+            if (width, height) != (found.width, found.height):
+                faults.add(_wrong_size(annotations, image.name, (width, height), found))
+    faults.raise_all(TableError)
+
+
+def _wrong_size(annotations: Path, name: str, said: tuple[int, int], found: ImageSize) -> str:
+    advice = "Give the images that were annotated."
+    if found.orientation >= 5 and said == found.stored:
+        advice = "EXIF turns it upright: its boxes may be of the picture as it is stored; import it again."
+    return (
+        f"{annotations}: {name} has {said[0]}x{said[1]} pixels, the image is {found.width}x{found.height} "
+        f"when upright. {advice}"
     )
 
 

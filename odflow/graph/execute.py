@@ -56,7 +56,7 @@ def execute(
         remove(work)
     make_folder(work)
     job = Job(name, work, workers, audience)
-    staged = stage.model_copy(update={field: work / getattr(stage, field) for field in stage.outputs()})
+    staged = stage.model_copy(update={field: work / getattr(stage, field) for field in stage.output_fields()})
     try:
         staged.run(job)
     except OSError as error:
@@ -107,7 +107,7 @@ def _run_in(stage: Stage, out: Path, staging: Path, given: Job) -> Job:
     work = staging / (_present_key(given.name, stage) if stage.resumes else "work")
     try:
         job = execute(stage, work, name=given.name, workers=given.workers, audience=given.audience)
-        for field in stage.outputs():
+        for field in stage.output_fields():
             declared = getattr(stage, field)
             put_in_place(work / declared, out / declared)
     except BaseException as error:
@@ -130,7 +130,7 @@ def can_go_on(stage: Stage, error: BaseException) -> bool:
 
 
 def _check_outputs(staged: Stage, stage: Stage, name: str) -> None:
-    for field, mark in stage.outputs().items():
+    for field, mark in stage.output_fields().items():
         made, declared = getattr(staged, field), getattr(stage, field)
         if not made.exists():
             raise StageError(f"{name}: did not write its output {field} ({declared}).")

@@ -56,7 +56,7 @@ def _line(detail: ErrorDetails, location: Location, stage: type[Stage], label: C
     if not field:
         return message
     if detail["type"] == "extra_forbidden":
-        known = [label(name) for name in stage.model_fields if name not in stage.outputs()]
+        known = [label(name) for name in stage.model_fields if name not in stage.output_fields()]
         return f'"{label(field)}" is unknown.{nearest(label(field), known)}'
     if detail["type"] == "missing" and len(location) == 1:
         about = stage.model_fields[field].description

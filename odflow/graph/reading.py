@@ -236,7 +236,7 @@ class _Reading:
 
     def _is_wrong(self, name: str, key: str, value: Any) -> bool:
         stage = self.classes.get(name)
-        if stage and key in stage.outputs():
+        if stage and key in stage.output_fields():
             found = [f'"{key}" is an output; odflow itself says where it is written.']
         else:
             found = [self._reference_fault(text, key, stage) for text in strings(value) if "${" in text]
@@ -255,7 +255,7 @@ class _Reading:
             return f'"{text}": there is no stage "{reference.stage}".{near}'
         if reference.stage not in self.classes:
             return ""
-        outputs = self.classes[reference.stage].outputs()
+        outputs = self.classes[reference.stage].output_fields()
         if reference.output not in outputs:
             near = nearest(reference.output, outputs)
             return f'"{text}": stage "{reference.stage}" has no output "{reference.output}".{near}'

@@ -63,7 +63,7 @@ def _by_uses(names: list[str]) -> dict[str, Any]:
 def _stage(stage: type[Stage]) -> dict[str, Any]:
     full = stage.model_json_schema()
     models = full.pop("$defs", {})
-    fields = {name: field for name, field in full["properties"].items() if name not in stage.outputs()}
+    fields = {name: field for name, field in full["properties"].items() if name not in stage.output_fields()}
     return {
         "type": ["object", "null"],
         "description": summary(stage),

@@ -118,7 +118,7 @@ class Stage(BaseModel):
         return {name: mark for name, mark in _ports(cls).items() if isinstance(mark, Input)}
 
     @classmethod
-    def outputs(cls) -> dict[str, Output]:
+    def output_fields(cls) -> dict[str, Output]:
         """The output fields, in the order of their declaration."""
         return {name: mark for name, mark in _ports(cls).items() if isinstance(mark, Output)}
 

@@ -296,7 +296,7 @@ class Store:
 
 def declared(stage: Stage) -> dict[str, str]:
     """The outputs of a stage: field to name."""
-    return {field: getattr(stage, field).as_posix() for field in stage.outputs()}
+    return {field: getattr(stage, field).as_posix() for field in stage.output_fields()}
 
 
 def _mark_sent(result: Result, remote: Remote) -> None:

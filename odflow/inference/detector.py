@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from odflow.errors import InputError
 from odflow.formats.label_map import LabelMap, read_label_map
 from odflow.inference.detections import Detections
-from odflow.inference.image_graph import load_image_graph
+from odflow.inference.image_graph import load_model_file
+from odflow.inference.model_tensors import TensorNames, Wanted
 from odflow.inference.session import ImageGraph
 from odflow.inference.sharing import load_shared
 from odflow.odapi import tensor_names
+from odflow.odapi.model_files import ModelFile, model_file
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
+_AS_THE_API = TensorNames()
 _LABEL_MAP = "label_map.pbtxt"
 _WANTED = (
     "Give a frozen graph (.pb), a SavedModel folder, an exported folder or a TFLite file with detections."
@@ -38,49 +43,99 @@ class Detector(Protocol):
 
 
 class GraphDetector:
-    """A graph that gives the API's four outputs."""
+    """A graph that gives the API's four outputs, or all of them but the number of detections.
+
+    Attributes:
+        size: height and width that each image is resized to; None where the graph takes any.
+    """
 
     def __init__(self, graph: ImageGraph) -> None:
-        """Take a graph that computes `tensor_names.OUTPUTS`."""
+        """Take a graph that computes `tensor_names.OUTPUTS`; without a number all rows count."""
         self._graph = graph
+        self.size = graph.size
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
         """Find objects; see `Detector.detect`."""
-        boxes, scores, classes, count = self._graph.run(image[None])
-        number = int(count[0])
-        return Detections.by_score(boxes[0][:number], scores[0][:number], classes[0][:number])
+        outputs = self._graph.run(image[None])
+        number = int(np.ravel(outputs[3])[0]) if len(outputs) > 3 else None
+        boxes, scores, classes = _of_one_image(outputs, self._graph.place)
+        return Detections.by_score(boxes[:number], scores[:number], classes[:number])
 
 
-def load_detector(path: Path) -> Detector:
+def _of_one_image(outputs: Sequence[NDArray[Any]], place: str) -> list[NDArray[Any]]:
+    """Boxes (M, 4), scores (M,) and classes (M,) of the one image that was looked at."""
+    boxes, scores, classes = (
+        output[0] if np.ndim(output) > rank else output
+        for output, rank in zip(outputs[:3], (2, 1, 1), strict=True)
+    )
+    number = len(boxes) if np.ndim(boxes) else 0
+    if np.shape(boxes) != (number, 4) or np.shape(scores) != (number,) or np.shape(classes) != (number,):
+        told = ", ".join(
+            f"{name} {np.shape(output)}"
+            for name, output in zip(tensor_names.OUTPUTS[:3], outputs[:3], strict=True)
+        )
+        raise InputError(
+            f"{place}: its outputs do not fit together: {told}; wanted (1, M, 4), (1, M), (1, M). "
+            "Name those that are meant as outputs."
+        )
+    return [boxes, scores, classes]
+
+
+def load_detector(path: Path, names: TensorNames = _AS_THE_API) -> Detector:
     """Load a detector of any of the forms that odflow reads.
 
     Args:
         path: a frozen GraphDef (`.pb`), a SavedModel folder (as TF1 or TF2 exports it), an
             exported folder that holds either (the frozen graph comes first), or a TFLite
             file that ends in TFLite_Detection_PostProcess.
+        names: what the model calls its tensors, where it does not as the API does.
 
     Raises:
         InputError: no such path, damaged, or not a detector; the message says what was found.
     """
-    path = Path(path)
-    if path.is_file() and _is_tflite(path):
+    file = check_detector(path, names)
+    if file.form == "tflite":
         from odflow.inference.tflite import load_tflite
 
-        return load_tflite(path)
-    return GraphDetector(load_image_graph(path, tensor_names.OUTPUTS, _WANTED))
+        return load_tflite(file.path)
+    wanted = Wanted(tensor_names.OUTPUTS, _WANTED, (tensor_names.COUNT,), names)
+    return GraphDetector(load_model_file(file, wanted))
 
 
-def shared_detector(path: Path, run: str) -> Detector:
+def check_detector(path: Path, names: TensorNames = _AS_THE_API) -> ModelFile:
+    """Tell which form of model a path leads to, without TensorFlow.
+
+    Args:
+        path: as `load_detector` takes it.
+        names: as there.
+
+    Raises:
+        InputError: no such path, another kind of file, or names that this form has not; the
+            message says what was found and what to do.
+    """
+    file = model_file(path, _WANTED)
+    if names and file.form == "tflite":
+        raise InputError(
+            f"{file.path}: the last operation of a TFLite model tells its outputs. Leave out input, outputs "
+            "and signature."
+        )
+    if names.signature and file.form == "frozen_graph":
+        raise InputError(f"{file.path}: a frozen graph has no signatures. Leave out signature.")
+    return file
+
+
+def shared_detector(path: Path, run: str, names: TensorNames = _AS_THE_API) -> Detector:
     """Load a detector once for all threads of this process that work for a run.
 
     Args:
         path: as `load_detector` takes it.
         run: names the run: a process may live on, and another run find another model there.
+        names: as `load_detector` takes it.
 
     Raises:
         InputError: as `load_detector`.
     """
-    return load_shared(load_detector, path, run)
+    return load_shared(load_detector, run, path, names)
 
 
 def model_label_map(model: Path, given: Path | None) -> LabelMap:
@@ -94,12 +149,16 @@ def model_label_map(model: Path, given: Path | None) -> LabelMap:
         InputError: none was given and the model holds none.
         ConfigError: as `read_label_map`.
     """
+    return read_label_map(label_map_file(model, given))
+
+
+def label_map_file(model: Path, given: Path | None) -> Path:
+    """Find the label map of a model's classes; see `model_label_map`.
+
+    Raises:
+        InputError: none was given and the model holds none.
+    """
     path = given or Path(model) / _LABEL_MAP
     if not path.is_file():
         raise InputError(f"{model}: holds no label map. Give label_map, the .pbtxt of its classes.")
-    return read_label_map(path)
-
-
-def _is_tflite(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(8)[4:] == b"TFL3" or path.suffix == ".tflite"
+    return path

@@ -2,50 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from odflow.errors import InputError
+from odflow.inference.model_tensors import GraphTensors, Wanted
 from odflow.inference.session import ImageGraph, first_line, new_session
 from odflow.inference.tensorflow_alone import import_tensorflow
-from odflow.odapi import tensor_names
 
 
-def load_frozen_graph(path: Path, outputs: Sequence[str], wanted: str) -> ImageGraph:
-    """Load a frozen graph whose input is `image_tensor:0`.
+def load_frozen_graph(path: Path, wanted: Wanted) -> ImageGraph:
+    """Load a frozen graph.
 
     Args:
         path: the file.
-        outputs: names of the operations to compute.
-        wanted: ends the message when it is something else.
+        wanted: what it shall compute; see `GraphTensors` for what is found without a name.
 
     Raises:
-        InputError: not a GraphDef, an operation that this TensorFlow lacks, or no
-            `image_tensor:0` or output in it.
+        InputError: not a GraphDef, an operation that this TensorFlow lacks, or no input or
+            output in it that is what is wanted.
     """
     tf = import_tensorflow()
 
     graph = tf.Graph()
     with graph.as_default():
         try:
-            tf.import_graph_def(_read(path, wanted), name="")
-        except (ValueError, tf.errors.OpError) as error:
+            tf.import_graph_def(_read(path, wanted.advice), name="")
+        except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
             raise InputError(f"{path}: TensorFlow cannot load this graph ({first_line(error)}).") from None
-    nodes = {operation.name: operation for operation in graph.get_operations()}
-    if tensor_names.IMAGE not in nodes:
-        inputs = [f"{name}:0" for name, node in nodes.items() if node.type == "Placeholder"]
-        raise InputError(
-            f"{path}: has no {tensor_names.IMAGE}:0. Its inputs: {', '.join(inputs) or 'none'}. {wanted}"
-        )
-    missing = [f"{name}:0" for name in outputs if name not in nodes]
-    if missing:
-        raise InputError(f"{path}: has no {', '.join(missing)}. {wanted}")
-    image, *tensors = (f"{name}:0" for name in (tensor_names.IMAGE, *outputs))
-    return ImageGraph(new_session(graph), image, tensors, str(path))
+    found = GraphTensors(graph, wanted, str(path))
+    return ImageGraph(new_session(graph), found.image, found.outputs, str(path))
 
 
-def _read(path: Path, wanted: str) -> Any:
+def _read(path: Path, advice: str) -> Any:
     tf = import_tensorflow()
     from google.protobuf.message import DecodeError
 
@@ -57,5 +46,5 @@ def _read(path: Path, wanted: str) -> Any:
             f"{path}: is not a frozen graph, or is damaged ({first_line(error)}). Copy it again."
         ) from None
     if not graph_def.node:
-        raise InputError(f"{path}: is an empty graph. {wanted}")
+        raise InputError(f"{path}: is an empty graph. {advice}")
     return graph_def

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from odflow.errors import ConfigError, InputError
 from odflow.inference.image_graph import load_image_graph
+from odflow.inference.model_tensors import Wanted
 from odflow.inference.session import ImageGraph
 from odflow.inference.sharing import load_shared
 
@@ -108,7 +109,7 @@ class Head(Generic[Model]):
         Raises:
             InputError: no such path, damaged, or of another head; the message says what was found.
         """
-        return HeadGraph(load_image_graph(path, [self.output], self._wanted))
+        return HeadGraph(load_image_graph(path, Wanted([self.output], self._wanted)))
 
     def shared(self, path: Path, run: str) -> HeadGraph:
         """Load an exported model once for all threads of this process that work for a run.
@@ -120,7 +121,7 @@ class Head(Generic[Model]):
         Raises:
             InputError: as `load`.
         """
-        return load_shared(self.load, path, run)
+        return load_shared(self.load, run, path)
 
     @property
     def _wanted(self) -> str:

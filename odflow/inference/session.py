@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from odflow.errors import InputError, StageError
+import numpy as np
+
+from odflow.errors import StageError
+from odflow.inference.image_input import ImageInput
 from odflow.inference.tensorflow_alone import import_tensorflow
 from odflow.inference.threads import WORKERS, cores
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _PREAMBLES = ("Graph execution error:", "Detected at node", "Node: ")
@@ -38,7 +40,13 @@ def new_session(graph: Any) -> Any:
 
 
 class ImageGraph:
-    """A graph in a session: images in, outputs out; safe to call from several threads at once."""
+    """A graph in a session: images in, outputs out; safe to call from several threads at once.
+
+    Attributes:
+        place: what messages call the model.
+        size: height and width that each image is resized to; None where the graph takes any,
+            and a side of it None where that may be any.
+    """
 
     def __init__(self, session: Any, image: str, outputs: Sequence[str], place: str) -> None:
         """Bind a session's graph.
@@ -50,10 +58,10 @@ class ImageGraph:
             place: what messages call the model.
 
         Raises:
-            InputError: the image tensor takes no uint8 images.
+            InputError: the image tensor takes no images.
         """
-        check_image(session.graph.get_tensor_by_name(image), place)
-        self._place = place
+        self._input = ImageInput(session.graph.get_tensor_by_name(image), place)
+        self.place, self.size = place, self._input.size
         self._first = Lock()
         self._optimized = False
         self._failure = import_tensorflow().errors.OpError
@@ -68,16 +76,23 @@ class ImageGraph:
         Raises:
             StageError: the graph failed.
         """
-        try:
-            return self._outputs(images)
-        except self._failure as error:
-            raise StageError(f"{self._place}: the model failed ({first_line(error)}).") from None
+        parts = [self._part(fed, count) for fed, count in self._input.batches(images)]
+        return parts[0] if len(parts) == 1 else [np.concatenate(part) for part in zip(*parts, strict=True)]
 
-    def _outputs(self, images: NDArray[np.uint8]) -> list[NDArray[Any]]:
+    def _part(self, fed: Any, count: int) -> list[NDArray[Any]]:
+        """The outputs of a batch, without those of images that only fill it."""
+        try:
+            outputs = self._outputs(fed)
+        except self._failure as error:
+            raise StageError(f"{self.place}: the model failed ({first_line(error)}).") from None
+        padded = np.ndim(fed) and len(fed) > count
+        return [output[:count] for output in outputs] if padded and np.ndim(fed) != 3 else outputs
+
+    def _outputs(self, fed: Any) -> list[NDArray[Any]]:
         if self._optimized:
-            return list(self._call(images))
+            return list(self._call(fed))
         with self._first:  # threads that begin together would each optimize the graph for itself
-            outputs = list(self._call(images))
+            outputs = list(self._call(fed))
             self._optimized = True
             return outputs
 
@@ -86,17 +101,3 @@ def first_line(error: Exception) -> str:
     """The line of a framework's message that says what is wrong; it may have dozens around it."""
     lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith(_PREAMBLES)]
     return (lines or [type(error).__name__])[0].strip()[:200].rstrip(".")
-
-
-def check_image(tensor: Any, place: str) -> None:
-    """Refuse an input that takes no uint8 images.
-
-    Raises:
-        InputError: the tensor's type or rank is another.
-    """
-    rank = tensor.shape.rank
-    if tensor.dtype.name != "uint8" or rank not in (None, 4):
-        raise InputError(
-            f"{place}: {tensor.name} is {tensor.dtype.name} of rank {rank}; wanted uint8 "
-            "(N, height, width, 3). Export the model again for image tensors."
-        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -15,19 +14,19 @@ _SHARED_AT_MOST = 2  # a process may serve two runs in turn
 _loading = Lock()
 
 
-def load_shared(load: Callable[[Path], Loaded], path: Path, run: str) -> Loaded:
+def load_shared(load: Callable[..., Loaded], run: str, *what: Any) -> Loaded:
     """Load a model, or give the one that another thread has loaded.
 
     Args:
         load: loads it.
-        path: what `load` takes.
         run: names the run: a process may live on, and another run find another model there.
+        what: what `load` takes, hashable.
     """
     with _loading:
-        found: Loaded = _load_once(load, path, run)
+        found: Loaded = _load_once(load, run, *what)
         return found
 
 
 @lru_cache(_SHARED_AT_MOST)
-def _load_once(load: Callable[[Path], Any], path: Path, run: str) -> Any:
-    return load(path)
+def _load_once(load: Callable[..., Any], run: str, *what: Any) -> Any:
+    return load(*what)

@@ -11,6 +11,7 @@ import numpy as np
 
 from odflow.errors import InputError
 from odflow.inference.detections import Detections
+from odflow.inference.image_input import resize
 from odflow.inference.session import first_line
 from odflow.inference.tensorflow_alone import import_tensorflow
 
@@ -91,39 +92,6 @@ def _area_inside(boxes_yxyx: NDArray[np.float32]) -> NDArray[np.float32]:
     """The (M,) areas of (M, 4) normalised boxes inside the image."""
     sides: NDArray[np.float32] = np.clip(boxes_yxyx[:, 2:], 0, 1) - np.clip(boxes_yxyx[:, :2], 0, 1)
     return sides[:, 0] * sides[:, 1]
-
-
-def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float32]:
-    """Resize in the way of the graphs that these files were converted from.
-
-    That is the bilinear kernel of `tf.compat.v1.image.resize_bilinear`: a pixel is read
-    at its index times the scale, without the half-pixel shift, and nothing is averaged.
-
-    Args:
-        image: (H, W, C) uint8.
-        height: of the result, in pixels.
-        width: of the result, in pixels.
-
-    Returns:
-        (height, width, C) float32, 0 to 255.
-    """
-    top, bottom, down = _neighbours(image.shape[0], height)
-    left, right, across = _neighbours(image.shape[1], width)
-    across, down = across[:, np.newaxis], down[:, np.newaxis, np.newaxis]
-
-    def along(rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        lines = image[rows].astype(np.float32)
-        return lines[:, left] + (lines[:, right] - lines[:, left]) * across
-
-    upper = along(top)
-    return upper + (along(bottom) - upper) * down
-
-
-def _neighbours(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """The two source indices of each target index, and the weight of the second."""
-    at = np.arange(new, dtype=np.float32) * np.float32(old / new)
-    first = at.astype(np.intp)
-    return first, np.minimum(first + 1, old - 1), (at - first).astype(np.float32)
 
 
 def _rounded(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:

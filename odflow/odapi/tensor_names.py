@@ -11,6 +11,12 @@ TF2_IMAGE = "input_tensor"
 SIGNATURE_IMAGES = ("inputs", TF2_IMAGE, IMAGE)
 """Keys of that input in a SavedModel's signature: a TF1 export's, a TF2 export's, others'."""
 
+ENCODED_IMAGE = "encoded_image_string_tensor"
+"""The input of a graph that was exported to decode images itself: strings (N,), a file each."""
+
+GRAPH_IMAGES = (IMAGE, TF2_IMAGE, ENCODED_IMAGE)
+"""What a frozen graph may call its input."""
+
 BOXES = "detection_boxes"
 """(N, M, 4) float32: ymin xmin ymax xmax, normalised."""
 

@@ -58,7 +58,6 @@ class CocoMetrics:
 
     Attributes:
         images: how many it took.
-        strangers: how many detections were of no known class.
     """
 
     def __init__(self, names: Mapping[int, str]) -> None:
@@ -69,7 +68,6 @@ class CocoMetrics:
         """
         self._names = dict(names)
         self.images = 0
-        self.strangers = 0
         self._truths: list[dict[str, Any]] = []
         self._found: list[NDArray[np.float64]] = []
 
@@ -107,7 +105,6 @@ class CocoMetrics:
                     "iscrowd": int(crowd),
                 }
             )
-        self.strangers += sum(class_id not in self._names for class_id in classes.tolist())
         image = np.full(len(scores), self.images)
         self._found.append(np.column_stack((image, _xywh(boxes_yxyx), scores, classes)))
 

@@ -4,38 +4,35 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pydantic import Field
 
+from odflow.detector_stage import DetectorStage, tell_resized
 from odflow.errors import InputError
 from odflow.graph.job import Job
 from odflow.graph.journal import Journal
-from odflow.graph.stage import InputFile, InputFolder, InputPath, OutputFile, Stage, output
+from odflow.graph.stage import InputFolder, InputPath, OutputFile, output
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from odflow.formats.class_ids import UnknownIds
     from odflow.formats.images import ImageFile
     from odflow.inference.run import Seen
 
 _NAMED_AT_MOST = 20
 
 
-class Detect(Stage):
+class Detect(DetectorStage):
     """Run a trained detector over images and write what it finds."""
 
+    version: ClassVar[int] = 2
     resumes: ClassVar[bool] = True
-    packages: ClassVar[tuple[str, ...]] = ("tensorflow",)
 
-    model: InputPath = Field(
-        description="frozen graph (.pb), SavedModel folder, exported folder, or TFLite detection file"
-    )
-    label_map: InputFile | None = Field(
-        None, description="label map (.pbtxt) with the model's classes; an exported folder holds its own"
-    )
     images: InputPath = Field(description="folder of images, or text file with one image a line")
     root: InputFolder | None = Field(
         None, description="folder that the lines of a list file are relative to; the list's own if left out"
@@ -58,10 +55,14 @@ class Detect(Stage):
 
     def run(self, job: Job) -> None:
         """Detect in every image; unreadable ones are counted, listed and named at the end."""
+        from odflow.formats.class_ids import UnknownIds
         from odflow.formats.image_search import search_images
-        from odflow.inference.detector import model_label_map
+        from odflow.formats.label_map import read_label_map
+        from odflow.inference.detector import check_detector
 
-        names = model_label_map(self.model, self.label_map).names
+        check_detector(self.model, self.tensors())
+        label_map = self.classes_file()
+        names = read_label_map(label_map).names
         found = search_images(self.images, self.root)
         job.leave_out(*found.left_out)
         images = found.images
@@ -69,8 +70,8 @@ class Detect(Stage):
             table.unlink(missing_ok=True)  # a run that was stopped late may have left them read-only
         with Journal(job.staging / "journal") as journal:
             looks = job.progress(self._looks(job, journal, images), total=len(images), unit="image")
-            total, unreadable = self._write(looks, names)
-        self._report(job, len(images), total, unreadable)
+            seen = self._write(looks, names, UnknownIds(label_map, names))
+        self._report(job, len(images), seen)
 
     def _looks(self, job: Job, journal: Journal, images: Sequence[ImageFile]) -> Iterator[_Look]:
         """First what a stopped run had seen, then the other images."""
@@ -82,7 +83,7 @@ class Detect(Stage):
             yield _Look(*entry)
         if done:
             job.log.info("goes on after %d of %d images", done, len(images))
-        for image, seen in detect_all(self.model, images[done:], _read, job.map):
+        for image, seen in detect_all(self.model, images[done:], _read, job.map, self.tensors()):
             look = self._look(image.name, seen)
             journal.append(look)
             yield look
@@ -95,32 +96,33 @@ class Detect(Stage):
         best = seen.found.best(self.min_score, self.max_detections)
         boxes = to_whole_pixels(best.boxes_yxyx, height=seen.height, width=seen.width)
         found = (boxes.tolist(), best.scores.tolist(), best.classes.tolist())
-        return _Look(name, seen.height, seen.width, None, *found)
+        return _Look(name, seen.height, seen.width, None, *found, seen.resized or ())
 
-    def _write(self, looks: Iterable[_Look], names: Mapping[int, str]) -> tuple[int, list[str]]:
-        """Write both tables; gives the number of detections, and what cannot be read and why."""
+    def _write(self, looks: Iterable[_Look], names: Mapping[int, str], unknown: UnknownIds) -> _Summary:
+        """Write both tables."""
         import numpy as np
 
         from odflow.formats.detection_writer import DetectionWriter
 
-        total, unreadable = 0, []
+        seen = _Summary(unknown)
         with (
             DetectionWriter(self.detections, names) as table,
             self.images_seen.open("w", encoding="utf-8", newline="") as file,
         ):
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(["filename", "width", "height", "detections", "status", "error"])
-            for name, height, width, error, boxes, scores, classes in looks:
-                if error is not None:
-                    unreadable.append(f"{name}: {error}")
+            for name, height, width, error, boxes, scores, classes, resized in looks:
+                seen.take(name, error, classes, resized)
                 found = (np.array(boxes), np.array(scores, np.float32), np.array(classes, np.int64))
                 table.add(name, *found, (height, width))
                 status = "ok" if error is None else "unreadable"
                 rows.writerow([name, width, height, len(boxes), status, error])
-                total += len(boxes)
-        return total, unreadable
+        return seen
 
-    def _report(self, job: Job, images: int, total: int, unreadable: list[str]) -> None:
+    def _report(self, job: Job, images: int, seen: _Summary) -> None:
+        from odflow.formats.class_ids import COUNTED_AS
+
+        unreadable = seen.unreadable
         for error in unreadable[:_NAMED_AT_MOST]:
             job.log.warning("unreadable: %s", error)
         if len(unreadable) > _NAMED_AT_MOST:
@@ -129,8 +131,41 @@ class Detect(Stage):
             raise InputError(
                 f"{self.images}: none of its {images} images can be read. First: {unreadable[0]}"
             )
+        stranger = seen.unknown.line()
         broken = f", {len(unreadable)} unreadable" if unreadable else ""
-        job.say(f"{total} detections in {images - len(unreadable)} images{broken}")
+        tell_resized(job, seen.resized)
+        job.count("images_unreadable", len(unreadable))
+        job.count(COUNTED_AS, seen.unknown.number)
+        if stranger:
+            job.say(stranger)
+        job.say(f"{seen.detections} detections in {images - len(unreadable)} images{broken}")
+
+
+@dataclass
+class _Summary:
+    """What is told at the end.
+
+    Attributes:
+        unknown: the detections of no known class.
+        unreadable: the images that cannot be read, and why.
+        detections: how many there are.
+        resized: as in `_Look`.
+    """
+
+    unknown: UnknownIds
+    unreadable: list[str] = field(default_factory=list)
+    detections: int = 0
+    resized: Sequence[int | None] = ()
+
+    def take(
+        self, name: str, error: str | None, classes: Sequence[int], resized: Sequence[int | None]
+    ) -> None:
+        """Take one image."""
+        if error is not None:
+            self.unreadable.append(f"{name}: {error}")
+        self.unknown.take(classes)
+        self.detections += len(classes)
+        self.resized = resized or self.resized
 
 
 class _Look(NamedTuple):
@@ -142,6 +177,7 @@ class _Look(NamedTuple):
         boxes: ymin xmin ymax xmax, whole pixels.
         scores: float32 each.
         classes: ids of the label map.
+        resized: height and width that the graph takes alone; empty where it takes any.
     """
 
     filename: str
@@ -151,6 +187,7 @@ class _Look(NamedTuple):
     boxes: Sequence[Sequence[int]] = ()
     scores: Sequence[float] = ()
     classes: Sequence[int] = ()
+    resized: Sequence[int | None] = ()
 
 
 def _read(image: ImageFile) -> NDArray[np.uint8]:

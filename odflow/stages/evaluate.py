@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from odflow.detector_stage import DetectorStage, tell_resized
 from odflow.errors import InputError
 from odflow.graph.job import Job
-from odflow.graph.stage import InputFile, InputFolder, InputPath, OutputFile, Stage, output
+from odflow.graph.stage import InputFile, InputFolder, InputPath, OutputFile, output
+from odflow.left_out import LeftOut
 
 if TYPE_CHECKING:
     from odflow.formats.detection_writer import DetectionWriter
@@ -23,17 +25,11 @@ if TYPE_CHECKING:
 _DETECTIONS_AN_IMAGE = 100  # as many as COCO counts
 
 
-class Evaluate(Stage):
+class Evaluate(DetectorStage):
     """Measure a model against ground truth with COCO's metrics."""
 
-    packages: ClassVar[tuple[str, ...]] = ("tensorflow",)
+    version: ClassVar[int] = 2
 
-    model: InputPath = Field(
-        description="frozen graph (.pb), SavedModel folder, exported folder, or TFLite detection file"
-    )
-    label_map: InputFile | None = Field(
-        None, description="label map (.pbtxt) with the model's classes; an exported folder holds its own"
-    )
     records: InputPath | None = Field(None, description="ground truth as records, a file or a folder of them")
     images: InputPath | None = Field(
         None, description="instead of records: folder of images, or text file with one image a line"
@@ -43,6 +39,12 @@ class Evaluate(Stage):
     )
     root: InputFolder | None = Field(
         None, description="folder that the lines of a list file are relative to; the list's own if left out"
+    )
+    unlisted: Literal["leave_out", "empty"] = Field(
+        "leave_out",
+        description="images of the folder that annotations has no row of: leave_out, or empty: they are "
+        "annotated and show nothing, so that each detection in them is wrong. All that a list file "
+        "names are annotated",
     )
 
     metrics: OutputFile = output(
@@ -68,39 +70,50 @@ class Evaluate(Stage):
 
     def run(self, job: Job) -> None:
         """Detect in every image and write the metrics and the detections."""
+        from odflow.formats.class_ids import COUNTED_AS, UnknownIds
         from odflow.formats.detection_writer import DetectionWriter
+        from odflow.formats.label_map import read_label_map
         from odflow.formats.labelled_images import LabelledImage
-        from odflow.inference.detector import model_label_map
+        from odflow.inference.detector import check_detector
         from odflow.inference.run import detect_all
         from odflow.ops.metrics import CocoMetrics
 
-        label_map = model_label_map(self.model, self.label_map)
-        samples = self._samples(label_map)
+        check_detector(self.model, self.tensors())
+        label_map = read_label_map(self.classes_file())
+        samples = self._samples(job, label_map)
         total = len(samples) if isinstance(samples, list) else None
-        coco = CocoMetrics(label_map.names)
-        seen = detect_all(self.model, samples, LabelledImage.read, job.map)
+        coco, unknown = CocoMetrics(label_map.names), UnknownIds(self.classes_file(), label_map.names)
+        seen = detect_all(self.model, samples, LabelledImage.read, job.map, self.tensors())
+        resized: Sequence[int | None] = ()
         with DetectionWriter(self.detections, label_map.names) as table:
             for sample, one in job.progress(seen, total=total, unit="image"):
-                _take(sample, one, coco, table)
+                unknown.take(_take(sample, one, coco, table))
+                resized = one.resized or resized
         if not coco.objects:
             raise InputError(
                 f"{self.records or self.annotations}: the ground truth holds no box; nothing to measure."
             )
-        if coco.strangers:
-            job.log.warning(
-                "%d detections have class ids that the label map lacks; is it this model's?", coco.strangers
-            )
+        stranger = unknown.line()
+        tell_resized(job, resized)
+        job.count(COUNTED_AS, unknown.number)
+        if stranger:
+            job.say(stranger)
         self._write(job, coco)
 
-    def _samples(self, label_map: LabelMap) -> Iterable[LabelledImage]:
-        from odflow.formats.images import find_images
+    def _samples(self, job: Job, label_map: LabelMap) -> Iterable[LabelledImage]:
+        from odflow.formats.image_search import search_images
         from odflow.formats.labelled_images import labelled_images_of_records, labelled_images_of_table
 
         if self.records is not None:
             return labelled_images_of_records(self.records, label_map)
         assert self.images is not None  # the validator saw to it
         assert self.annotations is not None
-        return labelled_images_of_table(find_images(self.images, self.root), self.annotations, label_map)
+        found = search_images(self.images, self.root)
+        job.leave_out(*found.left_out)
+        labelled = labelled_images_of_table(found.images, self.annotations, label_map)
+        if self.unlisted == "empty" or not self.images.is_dir():
+            return labelled
+        return _annotated(job, labelled, self.annotations.name)
 
     def _write(self, job: Job, coco: CocoMetrics) -> None:
         from odflow.ops.metrics import AP50, AR100, MAP, class_ap50
@@ -119,8 +132,17 @@ class Evaluate(Stage):
         )
 
 
-def _take(sample: LabelledImage, one: Seen, coco: CocoMetrics, table: DetectionWriter) -> None:
-    """Count one image and write its detections."""
+def _annotated(job: Job, labelled: list[LabelledImage], table: str) -> list[LabelledImage]:
+    """The images that the table has rows of."""
+    bare = [one.name for one in labelled if one.size is None]
+    advice = "If they show nothing: unlisted: empty, or give a list of images."
+    what = f"images left out, since {table} has no row of them"
+    job.leave_out(LeftOut("images_not_annotated", len(bare), what, bare, advice))
+    return [one for one in labelled if one.size is not None]
+
+
+def _take(sample: LabelledImage, one: Seen, coco: CocoMetrics, table: DetectionWriter) -> list[int]:
+    """Count one image and write its detections; gives the ids of their classes."""
     import numpy as np
 
     from odflow.ops.metrics import GroundTruth
@@ -134,3 +156,5 @@ def _take(sample: LabelledImage, one: Seen, coco: CocoMetrics, table: DetectionW
     truth = GroundTruth(to_pixels(sample.boxes_yxyx, **size), sample.classes, sample.is_crowd, sample.area)
     coco.add(truth, boxes, best.scores, best.classes)
     table.add(sample.name, np.round(boxes, 2), best.scores, best.classes, (one.height, one.width))
+    ids: list[int] = best.classes.tolist()
+    return ids

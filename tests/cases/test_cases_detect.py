@@ -1,6 +1,7 @@
 """Detection and measuring on what people have: the cases beside the project."""
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -56,3 +57,94 @@ def test_cases_b16_a_folder_of_heic_alone_is_told_as_such(case, tmp_path, capsys
     assert detect(folder, tmp_path / "out", "stub.pb") == 2
     told = "2 images left out, of forms that are not read: HEIC (IMG_0001.HEIC, heic.heic)"
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("model", "code", "says"),
+    [
+        (
+            "class_beyond",
+            2,
+            "4 of 4 detections have ids that lm.pbtxt (1 to 2) lacks: 500, 501. Is it the model",
+        ),
+        (
+            "class_zero",
+            0,
+            "2 of 4 detections have ids that lm.pbtxt (1 to 2) lacks: 0. Is it the model's label",
+        ),
+    ],
+)
+def test_cases_b14_ids_that_the_label_map_lacks(case, tmp_path, capsys, model, code, says):
+    assert detect(case("b14-wrong-label-map-na"), tmp_path / "out", f"{model}.pb", "--json") == code
+    told = capsys.readouterr()
+    assert says in told.err
+    if code == 0:
+        assert "seems to count its classes from 0" in told.err
+        assert json.loads(told.out)["counts"]["detections_unknown_class"] == 2
+
+
+B18_REFUSED = {
+    "renamed_saved_model.pb": "is the saved_model.pb of a SavedModel, not a frozen graph. Give its folder",
+    "lfs.pb": "is a Git LFS pointer, not the file itself. Run git lfs pull.",
+    "html.pb": "is a web page, not the file itself. Download the file again",
+    "stub.pbtxt": "is a graph in text form (.pbtxt), not a frozen graph.",
+    "model.h5": "is an HDF5 file, as Keras writes models and weights (.h5), not a frozen graph.",
+    "model.onnx": "is an ONNX model, not a frozen graph. Convert it to a SavedModel",
+    "sm_out0": "Its outputs: output_0 (1, 2, 4), output_1 (1, 2), output_2 (1, 2), output_3 (1). Name those",
+}
+B18_READ = {
+    "input_tensor.pb": (),
+    "prefixed.pb": (),
+    "encoded.pb": (),
+    "float_image.pb": (),
+    "nonum.pb": (),
+    "sm_default": (),
+    "sm_float": (),
+    "sm_out0": (
+        "--outputs",
+        "detection_boxes=output_0",
+        "detection_scores=output_1",
+        "detection_classes=output_2",
+        "num_detections=output_3",
+    ),
+}
+
+
+@pytest.mark.parametrize("model", B18_REFUSED)
+def test_cases_b18_what_is_no_frozen_graph_is_told_as_what_it_is(case, tmp_path, capsys, model):
+    assert detect(case("b18-not-a-frozen-graph"), tmp_path / "out", model) == 2
+    told = capsys.readouterr().err
+    assert B18_REFUSED[model] in told
+    assert len(told.splitlines()) == 1
+    assert "is damaged" not in told
+
+
+@pytest.mark.parametrize("model", B18_READ)
+def test_cases_b18_models_whose_tensors_are_called_otherwise_are_read(case, tmp_path, model):
+    folder = case("b18-not-a-frozen-graph")
+    assert detect(folder, tmp_path / "out", model, *B18_READ[model]) == 0
+    found = [(row["class"], row["score"]) for row in rows(tmp_path / "out/detections.csv")]
+    assert found == [("red", "0.9"), ("blue", "0.8")] * 2
+
+
+def evaluate(folder: Path, out: Path, model: Path, *flags: str) -> int:
+    inputs = [
+        "--model",
+        str(model),
+        "--label-map",
+        f"{folder}/map.pbtxt",
+        "--annotations",
+        f"{folder}/labels.csv",
+    ]
+    return main(["evaluate", *inputs, "--images", f"{folder}/images", "--out", str(out), *flags])
+
+
+def test_cases_h38_images_without_a_row_are_left_out_and_told(case, tmp_path, capsys):
+    folder = case("h38-evaluate-folder-larger-than-table")
+    model = case("b14-wrong-label-map-na") / "class_zero.pb"
+    assert evaluate(folder, tmp_path / "out", model) == 0
+    told = capsys.readouterr().out
+    assert "3 images left out, since labels.csv has no row of them (1.jpg, 2.jpg, 3.jpg)." in told
+    assert "on 1 images with 1 objects" in told
+    assert evaluate(folder, tmp_path / "out2", model, "--unlisted", "empty") == 0
+    assert "on 4 images with 1 objects" in capsys.readouterr().out

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from odflow.errors import InputError, StageError
 from odflow.inference.head_graph import Head
-from odflow.inference.image_graph import FROZEN_GRAPH, SAVED_MODEL
 from odflow.odapi import tensor_names
+from odflow.odapi.model_files import FROZEN_GRAPH, SAVED_MODEL
 from odflow.training.checkpoints import load_weights
 from odflow.training.export.freezing import freeze
 from odflow.training.settings import LearningRate, Model, Optimizer, Settings, Training

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from tensorflow.lite.tools import flatbuffer_utils
 
 from odflow.errors import ConfigError
-from odflow.inference.tflite import POST_PROCESS, resize
+from odflow.inference.image_input import resize
+from odflow.inference.tflite import POST_PROCESS
 from odflow.training.detection.post_processing import AnchorPredictions
 from odflow.training.detector import DetectorArchitecture
 from odflow.training.settings import DetectorSettings, PostProcessing

@@ -82,22 +82,37 @@ def no_outputs(tf) -> None:
     tf.constant(0.0, name="detection_boxes")
 
 
-def other_input(tf) -> None:
-    tf.compat.v1.placeholder(tf.string, [None], name="encoded_image_string_tensor")
-    outputs_of_nothing(tf)
+def with_input(dtype: str, shape, name: str = "image_tensor"):
+    def build(tf) -> None:
+        tf.compat.v1.placeholder(dtype, shape, name=name)
+        outputs_of_nothing(tf)
+
+    return build
 
 
-def float_input(tf) -> None:
-    tf.compat.v1.placeholder(tf.float32, [None, None, None, 3], name="image_tensor")
-    outputs_of_nothing(tf)
+grey_input = with_input("uint8", [None, None, None, 1])
+channels_first = with_input("float32", [1, 3, 300, 300])
+boolean_input = with_input("bool", [None, None, None, 3])
+vector_input = with_input("float32", [None, 30])
+no_input = outputs_of_nothing
+
+
+def two_inputs(tf) -> None:
+    tf.compat.v1.placeholder(tf.uint8, [None, None, None, 3], name="left")
+    with_input("uint8", [None, None, None, 3], "right")(tf)
 
 
 @pytest.mark.parametrize(
     ("build", "says"),
     [
-        (no_outputs, "has no detection_scores:0, detection_classes:0, num_detections:0"),
-        (other_input, "has no image_tensor:0. Its inputs: encoded_image_string_tensor:0"),
-        (float_input, "image_tensor:0 is float32 of rank 4; wanted uint8"),
+        (no_outputs, "has no detection_scores:0, detection_classes:0. Its outputs: none. Name those"),
+        (two_inputs, "has no image_tensor:0. Its inputs: left:0, right:0. Name the image's as input."),
+        (grey_input, "image_tensor:0 is uint8 (?, ?, ?, 1); wanted (N, height, width, 3) numbers"),
+        (grey_input, "It is a model of grey images, and odflow gives RGB."),
+        (channels_first, "It has the channels first; export it with the channels last."),
+        (boolean_input, "image_tensor:0 is bool (?, ?, ?, 3); wanted"),
+        (vector_input, "image_tensor:0 is float32 (?, 30); wanted"),
+        (no_input, "has no image_tensor:0. Its inputs: none. It takes no image."),
     ],
 )
 def test_a_frozen_graph_that_is_no_detector(tmp_path, build, says):
@@ -108,10 +123,11 @@ def test_a_frozen_graph_that_is_no_detector(tmp_path, build, says):
     ("name", "content", "says"),
     [
         ("model.pb", b"\xff" * 50, "is not a frozen graph, or is damaged"),
-        ("model.pb", b"", "is an empty graph"),
-        ("label_map.pbtxt", b"item { id: 1 name: 'red' }", "is not a frozen graph, or is damaged"),
+        ("model.pb", b"", "is an empty file. Copy or download it again."),
+        ("label_map.pbtxt", b"item { id: 1 name: 'red' }", "is a label map, not a frozen graph. Give it as"),
         ("model.tflite", b"\0\0\0\0TFL3 and no more", "is not a TFLite model, or is damaged"),
-        ("model.tflite", b"", "is not a TFLite model, or is damaged"),
+        ("model.tflite", b"", "is an empty file. Copy or download it again."),
+        ("model.tflite", b"\xff" * 50, "is not a TFLite model, or is damaged"),
         ("saved_model.pb", b"\xff" * 50, "TensorFlow cannot load it"),
     ],
 )
@@ -123,7 +139,7 @@ def test_damaged_files(tmp_path, name, content, says):
 def test_a_frozen_graph_that_was_cut_off(tmp_path, bright_model):
     data = bright_model.frozen.read_bytes()
     (tmp_path / "cut.pb").write_bytes(data[: len(data) // 2])
-    refused(tmp_path / "cut.pb", "is not a frozen graph, or is damaged")
+    refused(tmp_path / "cut.pb", "is a frozen graph that is cut off or damaged. Copy or download it again.")
 
 
 def test_an_operation_that_this_tensorflow_lacks(tmp_path, bright_model):
@@ -145,7 +161,7 @@ def test_saved_models_that_are_no_detectors(tmp_path):
     model = save(tmp_path / "classifier", lambda a: {"logits": tf.zeros([1, 10])}, [image])
     refused(
         model,
-        "gives no detection_boxes, detection_scores, detection_classes, num_detections. Its outputs: logits",
+        "gives no detection_boxes, detection_scores, detection_classes. Its outputs: logits (1, 10). Name",
     )
     named = dict.fromkeys(("detection_boxes", "detection_scores", "detection_classes", "num_detections"))
     shape = tf.TensorSpec([1, 3], tf.int32, name="b")

@@ -66,7 +66,7 @@ def test_what_is_no_model_of_the_head(bright_model, tmp_path):
 
 def test_a_damaged_saved_model(tmp_path):
     folder = export(tmp_path / "exported", saved_model=True)
-    (folder / "saved_model" / "saved_model.pb").write_bytes(b"damaged")
+    (folder / "saved_model" / "saved_model.pb").write_bytes(b"\xff damaged")
     with pytest.raises(InputError, match="TensorFlow cannot load it"):
         LIGHT.load(folder)
 

@@ -34,7 +34,7 @@ def loads(monkeypatch):
     """Has every model be a `Counting`; gives the paths that were loaded."""
     loaded = []
 
-    def load(path):
+    def load(path, names):
         loaded.append(path)
         time.sleep(0.05)
         return Counting()

@@ -172,7 +172,7 @@ def test_what_is_no_frozen_graph_is_told_in_one_line(shared, tmp_path):
     cut.write_bytes((shared / MODEL / "frozen_inference_graph.pb").read_bytes()[:1_000_000])
     empty.write_bytes(b"")
     junk.write_text("model { ssd { } }")
-    for path, wanted in ((cut, "damaged"), (junk, "no GraphDef"), (empty, "no weights")):
+    for path, wanted in ((cut, "damaged"), (junk, "is a pipeline.config, not"), (empty, "is an empty file")):
         with pytest.raises(InputError, match=wanted) as error:
             read_frozen_graph(path)
         assert "\n" not in str(error.value)

@@ -62,7 +62,11 @@ def test_rows_and_images(bright_model, images, tmp_path, caplog):
     assert "cut" in seen[0]["error"] or "truncated" in seen[0]["error"]
     assert str(tmp_path) not in seen[0]["error"]
     assert (seen[1]["width"], seen[1]["height"], seen[1]["error"]) == ("120", "90", "")
-    assert job.said == ["4 detections in 2 images, 1 unreadable"]
+    assert job.said == [
+        "2 of 4 detections have ids that label_map.pbtxt (1 to 2) lacks: 7. Is it the model's label map?",
+        "4 detections in 2 images, 1 unreadable",
+    ]
+    assert job.counts == {"images_unreadable": 1, "detections_unknown_class": 2}
     assert "unreadable: a.jpg" in caplog.text
 
 
@@ -107,7 +111,10 @@ def test_wrong_inputs(bright_model, images, tmp_path):
     for fields, says in (
         ({"model": bright_model.folder, "images": empty}, "holds no image"),
         ({"model": bright_model.frozen, "images": images}, "Give label_map"),
-        ({"model": bright_model.label_map, "images": images, "label_map": bright_model.label_map}, "damaged"),
+        (
+            {"model": bright_model.label_map, "images": images, "label_map": bright_model.label_map},
+            "a label map",
+        ),
     ):
         with pytest.raises(InputError, match=says):
             run_alone(Detect(**fields), tmp_path / "out")
@@ -174,7 +181,8 @@ def test_a_stopped_run_goes_on_where_it_was(undisturbed, looked_at, tmp_path, mo
     looked_at.clear()
     job = execute(stage, tmp_path / "work", name="detect", workers=Threads(3))
     assert sorted(looked_at) == [f"{number:02}.png" for number in range(20, 37)]
-    assert job.said == said == [job.said[0]]
+    assert job.said == said
+    assert len(said) == 2
     for name in TABLES:
         assert (tmp_path / "work" / name).read_bytes() == (whole / name).read_bytes()
     assert "goes on after 20 of 37 images" in caplog.messages

@@ -52,6 +52,7 @@ def test_a_perfect_model(bright_model, images, tmp_path):
     assert [metrics[name] for name in (MAP, AP50, AR100)] == pytest.approx([1, 1, 1])
     assert list(metrics) == sorted(metrics)
     assert job.said == [
+        "2 of 4 detections have ids that label_map.pbtxt (1 to 2) lacks: 7. Is it the model's label map?",
         "mAP 1.0000, AP50 1.0000, AR@100 1.0000 on 2 images with 2 objects",
         "AP50 per class: red 1.000, green 1.000",
     ]
@@ -68,12 +69,30 @@ def test_a_miss_a_false_alarm_and_a_crowd(bright_model, images, tmp_path):
     assert metrics[AP50] == pytest.approx(0.5)
 
 
-def test_an_image_without_boxes_counts(bright_model, images, tmp_path):
+def test_silent_about_no_image_that_the_table_has_no_row_of(bright_model, images, tmp_path):
     annotations = table(tmp_path / "truth.csv", RIGHT[:1])
     job, metrics = evaluate(
         tmp_path / "out", model=bright_model.folder, images=images, annotations=annotations
     )
-    assert "on 2 images with 1 objects" in job.said[0]
+    assert job.said[0] == (
+        "1 images left out, since truth.csv has no row of them (b.png). If they show nothing: unlisted: "
+        "empty, or give a list of images."
+    )
+    assert job.counts["images_not_annotated"] == 1
+    assert any("on 1 images with 1 objects" in line for line in job.said)
+    assert metrics[MAP] == pytest.approx(1)
+    assert set(read_detections(tmp_path / "out/detections.csv")["filename"]) == {"a.png"}
+
+
+@pytest.mark.parametrize("how", ["unlisted", "list"])
+def test_an_image_without_boxes_counts_where_somebody_says_so(bright_model, images, tmp_path, how):
+    annotations = table(tmp_path / "truth.csv", RIGHT[:1])
+    (tmp_path / "list.txt").write_text("a.png\nb.png\n")
+    said = {"unlisted": {"images": images, "unlisted": "empty"}, "list": {"images": tmp_path / "list.txt"}}
+    fields = said[how] | ({"root": images} if how == "list" else {})
+    job, metrics = evaluate(tmp_path / "out", model=bright_model.folder, annotations=annotations, **fields)
+    assert any("on 2 images with 1 objects" in line for line in job.said)
+    assert "images_not_annotated" not in job.counts
     assert metrics[f"{CLASS}/green"] is None  # no ground truth
 
 
@@ -100,6 +119,11 @@ def test_records_give_the_same_as_the_table(bright_model, images, tmp_path):
         ([("a.png", 120, 90, "rad", 1, 1, 2, 2)], 'a.png has class "rad".*2 classes.*Did you mean "red"'),
         ([("c.png", 120, 90, "red", 1, 1, 2, 2)], "has boxes of c.png, which is not among the images"),
         ([], "holds no box"),
+        ([("a.png", 90, 120, "red", 1, 1, 2, 2)], "a.png has 90x120 pixels, the image is 120x90"),
+        (
+            [RIGHT[0], ("a.png", 60, 45, "red", 1, 1, 2, 2), ("b.png", 6, 6, "red", 1, 1, 2, 2)],
+            r"(?s)a.png has 60x45 .*b.png has 6x6 pixels, the image is 60x60 when upright\. Give the images",
+        ),
     ],
 )
 def test_ground_truth_that_does_not_fit(bright_model, images, tmp_path, rows, says):
@@ -116,10 +140,28 @@ def test_an_unreadable_image_ends_it(bright_model, images, tmp_path):
         evaluate(tmp_path / "out", model=bright_model.folder, images=images, annotations=annotations)
 
 
-def test_a_label_map_of_another_model_is_remarked(bright_model, images, tmp_path, caplog):
+def test_boxes_of_the_picture_as_it_is_stored_are_told_as_such(bright_model, images, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(images / "a.png").rotate(90, expand=True).save(images / "a.png", exif=exif)
+    annotations = table(tmp_path / "truth.csv", [("a.png", 90, 120, "red", 1, 1, 2, 2)])
+    with pytest.raises(InputError, match=r"image is 120x90 when upright\. EXIF turns it .*import it again"):
+        evaluate(tmp_path / "out", model=bright_model.folder, images=images, annotations=annotations)
+
+
+def test_a_label_map_of_another_model_is_told(bright_model, images, tmp_path):
     annotations = table(tmp_path / "truth.csv", RIGHT)
-    evaluate(tmp_path / "out", model=bright_model.folder, images=images, annotations=annotations)
-    assert "2 detections have class ids that the label map lacks" in caplog.text
+    job, _ = evaluate(tmp_path / "out", model=bright_model.folder, images=images, annotations=annotations)
+    assert job.counts == {"detections_unknown_class": 2}
+    other = tmp_path / "other.pbtxt"
+    other.write_text("item { id: 1 name: 'red' }\nitem { id: 7 name: 'green' }")
+    fields = {"model": bright_model.folder, "images": images, "annotations": annotations, "label_map": other}
+    job, _ = evaluate(tmp_path / "out2", **fields)
+    assert "1 of 4 detections have ids that other.pbtxt (1 to 7) lacks: 2." in job.said[0]
+    other.write_text("item { id: 51 name: 'red' }\nitem { id: 52 name: 'green' }")
+    with pytest.raises(InputError, match=r"4 of 4 .* lacks: 1, 2, 7"):
+        evaluate(tmp_path / "out3", **fields)
+    assert not (tmp_path / "out3/metrics.json").exists()
 
 
 def test_damaged_records(bright_model, images, tmp_path):
