@@ -122,17 +122,20 @@ class RayEngine:
         attempt, looks = next(self._attempts), itertools.count(1)
         _check_fits(task)
         reference = self._begin_stage(task, attempt)
+        ended = False
         try:
-            while not ray.wait([reference], timeout=_PAUSE)[0] and not self._is_out_of_patience():
+            while not ended and not self._is_out_of_patience():
                 self._pass_on(attempt, hear)
                 if next(looks) % _LOOKS == 0:
                     _check_fits(task)  # the node that could have run it may have died
+                ended = bool(ray.wait([reference], timeout=_PAUSE)[0])
             self._pass_on(attempt, hear)
             return self._ended(task, reference)
         finally:
             with self._lock:
                 self._references.discard(reference)
-            ray.cancel(reference, force=True)  # it has ended, unless somebody who hears it failed
+            if not ended:  # somebody who hears it failed; of one that ends just now Ray dies itself
+                ray.cancel(reference, force=True)
 
     def _begin_stage(self, task: Task, attempt: int) -> Any:
         """Hand a stage to Ray; its process ends with it, so that its memory goes back."""
@@ -179,7 +182,7 @@ class RayEngine:
     def _cancel(self, *, force: bool) -> None:
         with self._lock:
             for reference in self._references:
-                ray.cancel(reference, force=force)
+                ray.cancel(reference, force=force, recursive=False)  # items end with their stage
 
     def _is_out_of_patience(self) -> bool:
         return self._stopped_at is not None and time.monotonic() > self._stopped_at + 2 * _GRACE

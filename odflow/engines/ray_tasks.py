@@ -26,6 +26,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 _RETRIES = 3  # of an item whose node dies
+_PATIENCE = 10.0  # seconds for the items of a map that is left to end
 
 
 class Mailbox:
@@ -151,7 +152,9 @@ class RayWorkers:
         """Call `function` on every item, the results in the order of the items.
 
         Items are taken as results are asked for: at most two for each processor are under
-        way. An item whose node dies is worked on again, by Ray, up to three times.
+        way. An item whose node dies is worked on again, by Ray, up to three times. Where the map
+        is left early those under way are waited for; where that takes long, or the stage is
+        interrupted, they end with its process.
 
         Raises:
             StageError: the process of an item was killed.
@@ -164,9 +167,12 @@ class RayWorkers:
                 under_way.popleft()
                 under_way.extend(self._begin(function, item) for item in islice(waiting, 1))
                 yield result
-        finally:
-            for reference in under_way:
-                ray.cancel(reference)
+        except (Exception, GeneratorExit):
+            # Never ray.cancel: for a task that ends in the same moment it ends this very process
+            # ("Check failed: Tried to complete task that was not pending").
+            if under_way:
+                ray.wait(list(under_way), num_returns=len(under_way), timeout=_PATIENCE)
+            raise
 
     def _begin(self, function: Callable[[A], B], item: A) -> Any:
         # An environment of their own keeps these processes apart from those of stages.

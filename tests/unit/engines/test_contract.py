@@ -189,6 +189,13 @@ def test_a_map_may_be_left_early(engine, task, stages, tmp_path):
     mapped(engine, task, stages, "left", tmp_path)
 
 
+def test_maps_that_are_left_leave_no_item_under_way(engine, task, stages, tmp_path):
+    """Many times, since whatever ends items may come as one of them ends by itself."""
+    place = tmp_path / "notes"
+    place.mkdir()
+    assert mapped(engine, task, stages, "left often", place) == ("[]",)
+
+
 def test_stop_interrupts(own_engine, task, stages):
     heard, raised = threading.Event(), []
 
