@@ -6,19 +6,17 @@ import codecs
 from pathlib import Path
 
 from odflow.errors import ConfigError
+from odflow.formats.file_kinds import FileKind, what_is
 
 MAX_BYTES = 16 * 1024 * 1024
 """More than any config or list of classes has; what is larger is something else."""
 
 _MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
-_BEGINNINGS = (
-    ("version https://git-lfs", "a Git LFS pointer", "Get the file itself with git lfs pull"),
-    ("<!doctype", "a web page", "Download the raw file"),
-    ("<html", "a web page", "Download the raw file"),
-    ("<head", "a web page", "Download the raw file"),
-    ("<?xml", "XML", ""),
-)
+_OTHER_TEXTS = ("lfs_pointer", "annex_pointer", "web_page", "text_graph", "openvino", "xml")
+"""Kinds of text that no config and no list of classes is."""
+
+_TEXTS = ("text", "pipeline_config", "label_map")
 
 
 def read_text(path: Path, wanted: str) -> str:
@@ -30,14 +28,17 @@ def read_text(path: Path, wanted: str) -> str:
 
     Raises:
         ConfigError: it cannot be read, is larger than `MAX_BYTES`, is not UTF-8 text (the line is
-            named), or is a Git LFS pointer, a web page or XML.
+            named), or is a web page, a Git LFS pointer, a graph, ...: it says which.
     """
     text = _decoded(path, _content(path, wanted), wanted)
-    begin = text[:200].lstrip().lower()
-    for beginning, what, advice in _BEGINNINGS:
-        if begin.startswith(beginning):
-            raise ConfigError(f"{path}: is {what}, not {wanted}. {advice or f'Give {wanted}'}.")
+    kind = what_is(path)
+    if kind and kind.name in _OTHER_TEXTS:
+        raise _other(path, kind, wanted)
     return text
+
+
+def _other(path: Path, kind: FileKind, wanted: str) -> ConfigError:
+    return ConfigError(f"{path}: is {kind.what}; wanted: {wanted}. {kind.cure or f'Give {wanted}.'}")
 
 
 def _content(path: Path, wanted: str) -> bytes:
@@ -54,14 +55,16 @@ def _content(path: Path, wanted: str) -> bytes:
 def _decoded(path: Path, data: bytes, wanted: str) -> str:
     if data.startswith(_MARKS):
         raise ConfigError(f"{path}: is UTF-16, not UTF-8 text. Save the file as UTF-8.")
-    if b"\0" in data:
-        line = data.count(b"\n", 0, data.index(b"\0")) + 1
-        raise ConfigError(f"{path}:{line}: found a NUL byte; it is binary, not UTF-8 text. Give {wanted}.")
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        found = f"byte 0x{data[error.start]:02x}"
-        raise ConfigError(
-            f"{path}:{line}: found {found}, wanted UTF-8 text. Save the file as UTF-8."
-        ) from None
+        at, found, cure = error.start, f"byte 0x{data[error.start]:02x}", "Save the file as UTF-8."
+    else:
+        if "\0" not in text:
+            return text
+        at, found, cure = data.index(b"\0"), "a NUL byte", f"Give {wanted}."
+    kind = what_is(path)
+    if kind and kind.name not in _TEXTS:
+        raise _other(path, kind, wanted)
+    line = data.count(b"\n", 0, at) + 1
+    raise ConfigError(f"{path}:{line}: found {found}, wanted UTF-8 text. {cure}")

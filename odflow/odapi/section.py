@@ -7,12 +7,14 @@ tells, for every field that the config sets, whether it was honoured.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 from odflow.errors import ConfigError
+
+T = TypeVar("T")
 
 HONOURED = "honoured"
 APPROXIMATED = "approximated"
@@ -36,10 +38,24 @@ class Coverage:
         source: the config's file name, for messages.
         verdicts: dotted proto path to verdict; a verdict on a message holds for
             the fields inside it that have none of their own.
+        collects: what keeps the config from being trained, and from nothing else, is kept, not raised.
+        untrainable: what was kept: a line for each field, as errors say it. Such a detector can be
+            imported and exported all the same.
     """
 
     source: str
     verdicts: dict[str, Verdict] = field(default_factory=dict)
+    collects: bool = False
+    untrainable: list[str] = field(default_factory=list)
+
+    def check_trainable(self) -> None:
+        """See that the config can be trained.
+
+        Raises:
+            ConfigError: it cannot; a line for each reason.
+        """
+        if self.untrainable:
+            raise ConfigError("\n".join(self.untrainable))
 
     def of(self, path: str) -> Verdict:
         """The verdict on a field: its own, else that of the nearest message around it."""
@@ -80,6 +96,21 @@ class Section:
         if value < 1:
             raise self.refuse(name, value, "at least 1")
         return value
+
+    def to_train(self, read: Callable[[], T], otherwise: T) -> T:
+        """Read what only training asks for.
+
+        Args:
+            read: reads it; a ConfigError of it is kept where `Coverage.collects`.
+            otherwise: what stands in its place then, and is never trained with.
+        """
+        try:
+            return read()
+        except ConfigError as error:
+            if not self.coverage.collects:
+                raise
+            self.coverage.untrainable += str(error).splitlines()
+            return otherwise
 
     def section(self, name: str) -> Section:
         """The message in a field (with its defaults when it is not set)."""
@@ -123,7 +154,8 @@ class Section:
         self._note(name, Verdict(UNSUPPORTED, why))
 
     def refuse(self, name: str, found: object, wanted: str) -> ConfigError:
-        """The error for a value that cannot be trained; to be raised by the caller."""
+        """The error for a value that cannot be used; to be raised by the caller."""
+        self._note(name, Verdict(UNSUPPORTED, f"cannot be trained; wanted: {wanted}"))
         return ConfigError(f"{self.coverage.source}: {self._path(name)} is {found}; wanted: {wanted}.")
 
     def refuse_choice(self, name: str, found: str, known: Iterable[str]) -> ConfigError:

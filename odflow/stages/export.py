@@ -78,7 +78,8 @@ class Export(Stage):
         from odflow.training.translation import translate
 
         config = read_pipeline_config(self.trained / "pipeline.config")
-        settings, _ = translate(config, str(self.trained / "pipeline.config"))
+        source = str(self.trained / "pipeline.config")
+        settings, _ = translate(config, source, to_train=False, inputs=False)
         detectors = self._detectors(settings)
         self.exported.mkdir()
         for form in job.progress(self.formats, unit="file"):

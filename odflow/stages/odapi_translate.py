@@ -12,10 +12,11 @@ from odflow.graph import InputFile, Job, OutputFile, Stage, output
 class Translate(Stage):
     """Translate a pipeline.config, and tell what became of every field that it sets.
 
-    Places that are still PATH_TO_BE_CONFIGURED are listed, and are no error here.
+    Places that are still PATH_TO_BE_CONFIGURED are listed, and are no error here; nor is what only training
+    asks for, such as an optimizer.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     pipeline_config: InputFile = Field(description="an Object Detection API pipeline.config")
     set: dict[str, str | int | float | bool] = Field(
@@ -23,7 +24,9 @@ class Translate(Stage):
     )
     strict: bool = Field(False, description="an approximated or unsupported field is an error")
 
-    experiment: OutputFile = output("experiment.json", "what would be trained, with every default filled in")
+    experiment: OutputFile = output(
+        "experiment.json", "what would be trained, with every default filled in; or untrainable: why not"
+    )
     table: OutputFile = output("translation.json", "every field: honoured, approximated, ... and why")
     page: OutputFile = output("translation.md", "the same table to read")
 
@@ -40,16 +43,22 @@ class Translate(Stage):
         config = read_pipeline_config(self.pipeline_config)
         for path, value in self.set.items():
             set_field(config, path, value)
-        settings, coverage = translate(config, str(self.pipeline_config))
+        settings, coverage = translate(config, str(self.pipeline_config), to_train=False)
         report = CoverageReport.of(config, coverage)
         if self.strict:
             report.check_strict()
-        plain = {"architecture": config.model.WhichOneof("model"), **dataclasses.asdict(settings)}
+        plain = {
+            "architecture": config.model.WhichOneof("model"),
+            **dataclasses.asdict(settings),
+            **({"training": None, "untrainable": coverage.untrainable} if coverage.untrainable else {}),
+        }
         self.experiment.write_text(json.dumps(plain, indent=2, default=str) + "\n", encoding="utf-8")
         self.table.write_text(report.to_json(), encoding="utf-8")
         self.page.write_text(report.to_markdown(), encoding="utf-8")
         for path, verdict in report.loose():
             job.log.warning("%s: %s: %s", path, verdict.state, verdict.remark)
+        for line in coverage.untrainable:
+            job.log.warning("%s Only the stage train asks for this, and refuses it.", line)
         for path in unfilled_paths(config):
             job.log.info("%s: PATH_TO_BE_CONFIGURED; the stage train fills it, or asks for it", path)
         job.say(report.summary())

@@ -23,7 +23,7 @@ class Train(Stage):
     bytes: sums over threads come in no fixed order.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     resumes: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = ("tensorflow", "tf-models-official")
 

@@ -37,7 +37,8 @@ class Imported:
             ConfigError: odflow cannot build it, or the label map has more classes.
             InputError: the label map does not exist.
         """
-        settings, _ = translate(read_pipeline_config(self.pipeline_config), str(self.pipeline_config))
+        config = read_pipeline_config(self.pipeline_config)
+        settings, _ = translate(config, str(self.pipeline_config), to_train=False, inputs=False)
         if not self.label_map.is_file():
             raise InputError(f"{self.label_map} does not exist; give label_map, the detector's classes.")
         last = max(read_label_map(self.label_map).names, default=0)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from odflow.odapi.section import Coverage, Section
 from odflow.training.center_net.config import read_center_net
 from odflow.training.config.augmentation import augmentations
-from odflow.training.config.optimization import optimizer
+from odflow.training.config.optimization import NO_OPTIMIZER, optimizer
 from odflow.training.config.reader import read_reader
 from odflow.training.faster_rcnn.config import read_faster_rcnn
 from odflow.training.faster_rcnn.settings import FasterRcnnModel
-from odflow.training.settings import DetectionModel, DetectorSettings, Training
+from odflow.training.settings import DetectionModel, DetectorSettings, Reader, Training
 from odflow.training.ssd.config import read_ssd
 
 ARCHITECTURES: dict[str, Callable[[Section], DetectionModel]] = {
@@ -23,21 +24,27 @@ ARCHITECTURES: dict[str, Callable[[Section], DetectionModel]] = {
 """The kinds of `model`, and what reads each."""
 
 
-def translate(config: Any, source: str) -> tuple[DetectorSettings, Coverage]:
-    """Translate a pipeline.config.
+def translate(
+    config: Any, source: str, *, to_train: bool = True, inputs: bool = True
+) -> tuple[DetectorSettings, Coverage]:
+    """Translate a pipeline.config; TensorFlow is not needed, and it takes milliseconds.
 
     Args:
         config: a TrainEvalPipelineConfig.
         source: its file name, for messages.
+        to_train: the detector shall be trained; else what only training asks for (an optimizer, losses,
+            batches) is no error, and `Coverage.untrainable` has it.
+        inputs: without `to_train`: records and checkpoints of a kind that odflow does not read are
+            an error nevertheless.
 
     Returns:
         The settings, and what became of each field that the config sets.
 
     Raises:
         ConfigError: the config asks for another kind of detector than odflow
-            trains; the message names the field and what would work.
+            trains; the message names the fields and what would work.
     """
-    coverage = Coverage(source)
+    coverage = Coverage(source, collects=True)
     root = Section(config, "", coverage)
     if config.graph_rewriter.HasField("quantization"):
         raise root.section("graph_rewriter").refuse(
@@ -50,14 +57,27 @@ def translate(config: Any, source: str) -> tuple[DetectorSettings, Coverage]:
     model = _model(root.section("model"))
     _evaluation(root)
     reader = root.section("train_input_reader")
-    training = _training(root.section("train_config"), reader)
+    train = root.section("train_config")
+    if inputs and not to_train:
+        start, records = _fine_tune_type(train), read_reader(reader, train)
+    else:
+        start = train.to_train(lambda: _fine_tune_type(train), "full")
+        records = reader.to_train(lambda: read_reader(reader, train), Reader())
+    averages_used = bool(config.eval_config.use_moving_averages)
+    training = replace(_training(train, averages_used), fine_tune_type=start, reader=records)
+    reader.to_train(lambda: _check_masks(model, training, reader), None)
+    if to_train:
+        coverage.check_trainable()
+    return DetectorSettings(model, training), coverage
+
+
+def _check_masks(model: DetectionModel, training: Training, reader: Section) -> None:
     if isinstance(model, FasterRcnnModel) and model.masks and not training.reader.masks:
         raise reader.refuse(
             "load_instance_masks",
             "false",
             "true, since number_of_stages: 3 learns masks; or number_of_stages: 2 for boxes alone",
         )
-    return DetectorSettings(model, training), coverage
 
 
 def _model(section: Section) -> DetectionModel:
@@ -67,15 +87,14 @@ def _model(section: Section) -> DetectionModel:
     return ARCHITECTURES[kind](section.section(kind))
 
 
-def _training(train: Section, reader: Section) -> Training:
+def _training(train: Section, averages_used: bool) -> Training:
+    """How is trained, but for what it starts from and how records are read."""
     _where_training_runs(train)
     return Training(
-        batch_size=train.positive("batch_size"),
+        batch_size=train.to_train(lambda: train.positive("batch_size"), 1),
         num_steps=train["num_steps"],
-        optimizer=optimizer(train),
+        optimizer=train.to_train(lambda: optimizer(train, averages_used), NO_OPTIMIZER),
         augmentations=augmentations(train),
-        fine_tune_type=_fine_tune_type(train),
-        reader=read_reader(reader, train),
         freeze_variables=tuple(train["freeze_variables"]),
         update_trainable_variables=tuple(train["update_trainable_variables"]),
         bias_grad_multiplier=train["bias_grad_multiplier"],
@@ -130,5 +149,5 @@ def _evaluation(root: Section) -> None:
         )
     else:
         evaluation.honour("metrics_set")
-    evaluation.honour("use_moving_averages")  # what is saved is the average, where there is one
+    evaluation.honour("use_moving_averages")  # no average is kept where none is used
     root.skip("eval_input_reader", "the stages are given their own inputs")

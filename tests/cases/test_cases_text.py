@@ -1,5 +1,6 @@
 """Inputs that people have: label maps and configs as they are written, with their mistakes."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,9 @@ import pytest
 from odflow.cli import main
 from odflow.errors import ConfigError
 from odflow.formats.label_map import read_label_map
+from odflow.odapi.pipeline_config import read_pipeline_config
+from odflow.training.trained_folder import Imported
+from odflow.training.translation import translate
 
 READERS = "train_input_reader", "eval_input_reader"
 
@@ -110,3 +114,32 @@ def test_cases_h34_paths_of_windows(translated, config, fault, slashes):
 def test_cases_h35_a_value_left_blank(translated):
     message = "model.ssd.num_classes has no value. Write one after num_classes:, or remove the field."
     assert translated("h35") == (2, [f"pipeline.config:2: {message}"])
+
+
+def test_cases_h26_averages_that_no_evaluation_uses(translated, tmp_path):
+    assert translated("h26")[0] == 0
+    experiment = json.loads((tmp_path / "out/experiment.json").read_text())
+    assert experiment["training"]["optimizer"]["average_decay"] == 0.0
+    rows = {row["field"]: row for row in json.loads((tmp_path / "out/translation.json").read_text())}
+    assert rows["eval_config.use_moving_averages"]["state"] == "honoured"
+    assert "no average is used" in rows["train_config.optimizer.use_moving_average"]["remark"]
+
+
+def test_cases_h29_a_cosine_that_only_warms_up(translated, tmp_path):
+    assert translated("h29")[0] == 0
+    rate = json.loads((tmp_path / "out/experiment.json").read_text())["training"]["optimizer"][
+        "learning_rate"
+    ]
+    assert (rate["total_steps"], rate["warmup_steps"]) == (2000, 2000)
+
+
+def test_cases_h30_only_training_asks_for_proposals(cases, translated):
+    code, told = translated("h30")
+    message = "second_stage_batch_size is 64; wanted: at most first_stage_max_proposals, 20."
+    assert code == 0
+    assert f"{message} Only the stage train asks for this, and refuses it." in told[0]
+    config = cases / "h30-config-low-proposals/pipeline.config"
+    with pytest.raises(ConfigError, match="second_stage_batch_size is 64"):
+        translate(read_pipeline_config(config), str(config))
+    label_map = cases / "b13-config-windows-paths/lm.pbtxt"
+    assert Imported(config, label_map).settings().model.first.suppression.max_total == 20

@@ -93,7 +93,7 @@ def _centers(section: Section) -> Centers:
             section.honour(name)
     return Centers(
         weight=section["object_center_loss_weight"],
-        focal=read_focal(section.section("classification_loss")),
+        focal=section.to_train(lambda: read_focal(section.section("classification_loss")), Focal(0.0, 0.0)),
         bias=section["heatmap_bias_init"],
         min_overlap=section["min_box_overlap_iou"],
         max_detections=section.positive("max_box_predictions"),
@@ -103,7 +103,7 @@ def _centers(section: Section) -> Centers:
 
 
 def _boxes(section: Section) -> Boxes:
-    check_l1(section.section("localization_loss"))
+    section.to_train(lambda: check_l1(section.section("localization_loss")), None)
     return Boxes(
         weight=section["task_loss_weight"],
         scale_weight=section["scale_loss_weight"],

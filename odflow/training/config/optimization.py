@@ -5,12 +5,17 @@ from __future__ import annotations
 from odflow.odapi.section import Section
 from odflow.training.settings import LearningRate, Optimizer
 
+NO_OPTIMIZER = Optimizer("none", LearningRate("constant", 0.0))
+"""Of a config that cannot be trained."""
 
-def optimizer(train: Section) -> Optimizer:
+
+def optimizer(train: Section, averages_used: bool) -> Optimizer:
     """Read `train_config.optimizer`.
 
     Args:
         train: the train_config.
+        averages_used: `eval_config.use_moving_averages`. The API gathers averages without it too,
+            but evaluates and exports the weights themselves.
 
     Returns:
         The optimizer with its schedule.
@@ -24,7 +29,10 @@ def optimizer(train: Section) -> Optimizer:
     if field not in kinds:
         raise section.refuse_choice("optimizer", field, kinds)
     chosen = section.section(field)
-    section.skip("moving_average_decay", "use_moving_average is false")
+    averaged = bool(section["use_moving_average"])
+    section.skip("moving_average_decay", "no average is kept")
+    if averaged and not averages_used:
+        section.skip("use_moving_average", "eval_config.use_moving_averages is false, so no average is used")
     return Optimizer(
         kind=kinds[field],
         learning_rate=_learning_rate(chosen.section("learning_rate")),
@@ -32,7 +40,7 @@ def optimizer(train: Section) -> Optimizer:
         decay=chosen["decay"] if field == "rms_prop_optimizer" else 0.0,
         epsilon=1e-8 if field == "momentum_optimizer" else chosen["epsilon"],
         clip_norm=train["gradient_clipping_by_norm"],
-        average_decay=section["moving_average_decay"] if section["use_moving_average"] else 0.0,
+        average_decay=section["moving_average_decay"] if averaged and averages_used else 0.0,
     )
 
 
@@ -55,8 +63,8 @@ def _constant(section: Section) -> LearningRate:
 
 def _cosine(section: Section) -> LearningRate:
     warmup, hold, total = section["warmup_steps"], section["hold_base_rate_steps"], section["total_steps"]
-    if total <= warmup + hold:
-        raise section.refuse("total_steps", total, f"more than the {warmup + hold} of warm-up and hold")
+    if total < max(warmup, 1):  # the hold may be cut short, as in the API
+        raise section.refuse("total_steps", total, f"at least {max(warmup, 1)}, the steps of the warm-up")
     return LearningRate(
         "cosine",
         section["learning_rate_base"],

@@ -26,10 +26,10 @@ def read_reader(reader: Section, train: Section) -> Reader:
     return Reader(
         shuffle=reader["shuffle"],
         shuffle_buffer=max(1, reader["shuffle_buffer_size"]),
-        files_at_once=reader.positive("num_readers"),
-        block_length=reader.positive("read_block_length"),
-        sample_1_of_n=reader.positive("sample_1_of_n_examples"),
-        max_boxes=_max_boxes(reader, train),
+        files_at_once=reader.to_train(lambda: reader.positive("num_readers"), 1),
+        block_length=reader.to_train(lambda: reader.positive("read_block_length"), 1),
+        sample_1_of_n=reader.to_train(lambda: reader.positive("sample_1_of_n_examples"), 1),
+        max_boxes=reader.to_train(lambda: _max_boxes(reader, train), 1),
         masks=masks if reader["load_instance_masks"] else "",
         keypoints=reader["num_keypoints"],
     )

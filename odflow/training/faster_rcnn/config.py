@@ -36,6 +36,10 @@ SAME_NUMBERS = (
 """Fields that choose among implementations of one thing, or that stand for what is done anyway."""
 
 
+NO_SECOND_STAGE = SecondStage(1, 0.0, ClassificationLoss("weighted_softmax"), 0.0, 0.0)
+"""How a detector learns whose config cannot be trained."""
+
+
 def read_faster_rcnn(section: Section) -> FasterRcnnModel:
     """Read `model.faster_rcnn`.
 
@@ -74,7 +78,7 @@ def read_faster_rcnn(section: Section) -> FasterRcnnModel:
         crop=crop,
         boxes=_box_head(predictor),
         masks=_mask_head(section, predictor, extractor, crop),
-        second=_second_stage(section, first),
+        second=section.to_train(lambda: _second_stage(section, first), NO_SECOND_STAGE),
         post_processing=_post_processing(section.section("second_stage_post_processing")),
     )
 
@@ -97,8 +101,10 @@ def _first_stage(section: Section) -> FirstStage:
         filters=section.positive("first_stage_box_predictor_depth"),
         kernel_size=section.positive("first_stage_box_predictor_kernel_size"),
         dilation=section.positive("first_stage_atrous_rate"),
-        batch_size=section.positive("first_stage_minibatch_size"),
-        positive_fraction=_share(section, "first_stage_positive_balance_fraction"),
+        batch_size=section.to_train(lambda: section.positive("first_stage_minibatch_size"), 1),
+        positive_fraction=section.to_train(
+            lambda: _share(section, "first_stage_positive_balance_fraction"), 0.0
+        ),
         suppression=_first_suppression(section),
         localization_weight=section["first_stage_localization_loss_weight"],
         objectness_weight=section["first_stage_objectness_loss_weight"],

@@ -38,7 +38,8 @@ def _constant(settings: LearningRate, step: tf.Tensor) -> tf.Tensor:
 
 def _cosine(settings: LearningRate, step: tf.Tensor) -> tf.Tensor:
     start = settings.warmup_steps + settings.hold_steps
-    share = (step - start) / (settings.total_steps - start)
+    # Where the warm-up takes all steps, the API divides 0 by 0 in the last one; here it has the base rate.
+    share = (step - start) / max(settings.total_steps - start, 1)
     rate = 0.5 * settings.base * (1.0 + tf.cos(math.pi * share))
     rate = tf.where(step < start, settings.base, rate)
     if settings.warmup_steps:

@@ -11,7 +11,7 @@ from odflow.training.config.resizer import read_resizer
 from odflow.training.settings import Resizer
 from odflow.training.ssd.anchors_config import read_anchors
 from odflow.training.ssd.extractor_types import EXTRACTOR_TYPES, INSTEAD
-from odflow.training.ssd.losses_config import read_losses, read_matching
+from odflow.training.ssd.losses_config import NO_LOSSES, read_losses, read_matching, without_matching
 from odflow.training.ssd.settings import (
     BifpnShape,
     ConvolutionalPredictor,
@@ -51,8 +51,8 @@ def read_ssd(ssd: Section) -> SsdModel:
         extractor=extractor,
         predictor=_predictor(ssd.section("box_predictor")),
         anchors=read_anchors(ssd.section("anchor_generator"), extractor),
-        matching=read_matching(ssd),
-        losses=read_losses(ssd),
+        matching=ssd.to_train(lambda: read_matching(ssd), None) or without_matching(ssd),
+        losses=ssd.to_train(lambda: read_losses(ssd), NO_LOSSES),
         background=ssd["add_background_class"],
         freeze_batch_norm=_freeze_batch_norm(ssd),
         post_processing=read_post_processing(ssd.section("post_processing")),

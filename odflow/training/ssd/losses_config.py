@@ -10,7 +10,11 @@ from odflow.training.config.losses import (
     read_localization_loss,
     read_matcher,
 )
+from odflow.training.settings import ClassificationLoss, LocalizationLoss, Matcher
 from odflow.training.ssd.settings import Losses, Matching
+
+NO_LOSSES = Losses(ClassificationLoss("weighted_sigmoid"), LocalizationLoss("smooth_l1", 1.0), 0.0, 0.0)
+"""Of a config that cannot be trained."""
 
 
 def read_matching(ssd: Section) -> Matching:
@@ -31,6 +35,11 @@ def read_matching(ssd: Section) -> Matching:
         box_scales=read_box_scales(ssd.section("box_coder")),
         negative_weight=ssd["negative_class_weight"],
     )
+
+
+def without_matching(ssd: Section) -> Matching:
+    """What of the matching decodes boxes, where the rest cannot be trained with."""
+    return Matching(Matcher(), read_box_scales(ssd.section("box_coder")))
 
 
 def read_losses(ssd: Section) -> Losses:

@@ -8,11 +8,14 @@ from odflow.formats.text_file import MAX_BYTES, read_text
 CONTENTS = {
     "lfs": (
         b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
-        "is a Git LFS pointer, not a list",
+        "is a Git LFS pointer, not the file itself; wanted: a list. Run git lfs pull.",
     ),
-    "page": (b"\n<!DOCTYPE html>\n<html></html>", "is a web page, not a list. Download the raw file"),
+    "page": (
+        b"\n<!DOCTYPE html>\n<html></html>",
+        "is a web page, not the file itself; wanted: a list. Download the file again",
+    ),
     "page without doctype": (b"<html lang='en'>", "is a web page"),
-    "xml": (b'<?xml version="1.0"?><annotation/>', "is XML, not a list. Give a list"),
+    "xml": (b'<?xml version="1.0"?><annotation/>', "is an XML file; wanted: a list. Give a list."),
     "utf-16, little": (
         "a: 1".encode("utf-16-le").join([b"\xff\xfe", b""]),
         "is UTF-16, not UTF-8 text. Save",
@@ -20,8 +23,11 @@ CONTENTS = {
     "utf-16, big": (b"\xfe\xff" + "a: 1".encode("utf-16-be"), "is UTF-16, not UTF-8 text. Save"),
     "utf-16 without a mark": (
         "a: 1\nb: 2".encode("utf-16-le"),
-        ":1: found a NUL byte; it is binary, not UTF-8 text",
+        ":1: found a NUL byte, wanted UTF-8 text. Give a list.",
     ),
+    "image": (b"\xff\xd8\xff\xe0\0\x10JFIF\0", "is a JPEG image; wanted: a list. Give a list."),
+    "HDF5": (b"\x89HDF\r\n\x1a\n\0\0", "is an HDF5 file"),
+    "text graph": (b'node {\n  name: "x"\n}\n', "is a graph in text form (.pbtxt); wanted: a list."),
     "nul": (b"a: 1\nb: \0\n", ":2: found a NUL byte"),
     "latin-1": ("a: 1\nb: 'café'".encode("latin-1"), ":2: found byte 0xe9, wanted UTF-8 text. Save the file"),
     "large": (b" " * (MAX_BYTES + 1), "has 16777217 bytes; wanted at most 16777216"),

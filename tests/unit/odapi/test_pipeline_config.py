@@ -245,10 +245,14 @@ def test_unfilled_paths_of_the_real_configs_are_all_there_are(shared: Path) -> N
         ("", " is empty. Give a pipeline.config."),
         ("\n  \n", " is empty. Give a pipeline.config."),
         ('{"model": {}}', "1: begins with {, as JSON does; wanted: protobuf text."),
-        ("<!DOCTYPE html>", " is a web page, not a pipeline.config. Download the raw file."),
+        (
+            "<!DOCTYPE html>",
+            " is a web page, not the file itself; wanted: a pipeline.config. Download the file again (from "
+            "GitHub: its raw form).",
+        ),
         (
             "version https://git-lfs.github.com/spec/v1",
-            " is a Git LFS pointer, not a pipeline.config. Get the file itself with git lfs pull.",
+            " is a Git LFS pointer, not the file itself; wanted: a pipeline.config. Run git lfs pull.",
         ),
         ("model {" * 9999, " its messages are nested too deeply to be read."),
     ],

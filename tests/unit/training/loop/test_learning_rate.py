@@ -27,6 +27,25 @@ def test_cosine_warms_up_holds_and_falls_to_nothing():
     assert rate(settings, 1001) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("total", "warmup", "hold", "rates"),
+    [
+        (100, 100, 0, {0: 0.01, 50: 0.045, 99: 0.0793, 100: 0.08, 101: 0.0}),
+        (100, 80, 40, {80: 0.08, 100: 0.08, 101: 0.0, 121: 0.0}),
+        (100, 100, 5, {99: 0.0793, 100: 0.08, 101: 0.0}),
+        (100, 60, 40, {60: 0.08, 100: 0.08, 101: 0.0}),
+        (100, 99, 0, {99: 0.08, 100: 0.0}),
+        (1, 1, 0, {0: 0.01, 1: 0.08, 2: 0.0}),
+        (1, 0, 0, {0: 0.08, 1: 0.0}),
+    ],
+)
+def test_cosine_may_end_before_it_falls(total, warmup, hold, rates):
+    settings = LearningRate(
+        "cosine", 0.08, total_steps=total, warmup_rate=0.01, warmup_steps=warmup, hold_steps=hold
+    )
+    assert {step: rate(settings, step) for step in rates} == pytest.approx(rates, abs=1e-7)
+
+
 def test_exponential_decays_in_whole_steps_after_the_burn_in():
     settings = LearningRate(
         "exponential",
