@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from odflow.errors import InputError
+from odflow.formats.text_files import encoding_by_mark, lines_of
 
 _OUTSIDE = re.compile(r"^$|^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\0")
 
@@ -32,10 +33,11 @@ def list_lines(path: Path) -> Iterator[tuple[str, str]]:
     """Read the lines of a list file that name something, each after its place, `file:line`.
 
     Raises:
-        InputError: the file cannot be read or is not UTF-8 text.
+        InputError: the file cannot be read or is not text in UTF-8 (or what its byte order mark says).
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        data = Path(path).read_bytes()
+        lines = lines_of(data.decode(encoding_by_mark(data) or "utf-8"))
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}). Give a folder or a list file."

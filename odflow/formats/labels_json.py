@@ -11,15 +11,18 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from odflow.errors import InputError, TableError, nearest
+from odflow.errors import InputError, TableError
 from odflow.formats.detections import COLUMNS
+from odflow.formats.drawn_boxes import Drawing, DrawnBox
 from odflow.formats.image_list import leaves_folder
-from odflow.formats.images import ImageFile, image_size
+from odflow.formats.images import ImageFile
+from odflow.formats.text_files import decode_text, has_controls, read_bytes
+from odflow.left_out import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
 _FORM = 'a list of {"image": name, "meshes": {name: {"x1", "y1", "x2", "y2"}}}'
 _NUMBER = re.compile(r"\.\d{3,}$")  # Blender's, on the second mesh of a name
 _SIDES = ("x1", "y1", "x2", "y2")
-_DECIMALS = 4  # of a pixel: far below what matters, and short in a table
 _SLACK = 1e-6  # what sums of rounded shares may be outside the image
 
 
@@ -36,12 +38,15 @@ class LabelledRenders:
     """What a labels.json says.
 
     Attributes:
-        boxes: `COLUMNS`, score 1, pixels.
-        images: those that the file has an entry for, whether they show something or not.
+        drawings: by the name of the image, for those that have one entry, whether they show
+            something or not.
+        strangers: the images of other entries, which there are not.
+        faults: what is wrong with other entries, a line each.
     """
 
-    boxes: pd.DataFrame
-    images: list[ImageFile]
+    drawings: dict[str, Drawing] = field(default_factory=dict)
+    strangers: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
 
 
 def read_labels_json(path: Path, images: Iterable[ImageFile]) -> LabelledRenders:
@@ -53,23 +58,32 @@ def read_labels_json(path: Path, images: Iterable[ImageFile]) -> LabelledRenders
             file's folder, or by the name that tables hold.
 
     Returns:
-        The boxes in the order of the images, and the images that have an entry.
+        The boxes in shares, y from the top. A coordinate that is none or outside 0 to 1, or a box
+        that ends before it starts, is a fault of its image; an image that comes twice, a mesh that
+        comes twice in an image, or an entry that is none is one of the file. The lines name entry,
+        image and mesh.
 
     Raises:
         InputError: the file cannot be read or is not such JSON.
-        TableError: an image that is not among `images` or comes twice, a mesh that comes twice
-            in an image, a coordinate that is none or outside 0 to 1, a box that ends before it
-            starts. The message names entry, image and mesh.
     """
-    import pandas as pd
-
     path, images = Path(path), list(images)
-    meshes = _entries(path, images)
-    rows: list[list[object]] = []
-    labelled = [image for image in images if image.name in meshes]
-    for image in labelled:
-        rows.extend(_rows(image, meshes[image.name]))
-    return LabelledRenders(pd.DataFrame(rows, columns=COLUMNS), labelled)
+    by_path = {image.path.absolute(): image.name for image in images}
+    known = {image.name for image in images}
+    labelled = LabelledRenders()
+    for number, entry in enumerate(_list(path), 1):
+        place = f"{path}: entry {number}"
+        try:
+            said, meshes = _entry(place, entry)
+            name = by_path.get((path.parent / said).absolute(), said if said in known else None)
+            if name is None:
+                labelled.strangers.append(said)
+            elif name in labelled.drawings:
+                raise TableError(f"{place}: {said} has an entry before. Wanted one an image.")
+            else:
+                labelled.drawings[name] = _drawing(f"{place} ({shown(said)[:100]})", meshes)
+        except TableError as fault:
+            labelled.faults.append(str(fault))
+    return labelled
 
 
 def write_labels_json(boxes: pd.DataFrame, path: Path, images: Iterable[str], folder: str = "") -> None:
@@ -109,47 +123,60 @@ def write_labels_json(boxes: pd.DataFrame, path: Path, images: Iterable[str], fo
     Path(path).write_text(json.dumps(listed, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _entries(path: Path, images: list[ImageFile]) -> dict[str, dict[str, list[float]]]:
-    """Image name to mesh name to x1 y1 x2 y2."""
-    by_path = {image.path.absolute(): image.name for image in images}
-    known = {image.name for image in images}
-    found: dict[str, dict[str, list[float]]] = {}
-    for number, entry in enumerate(_list(path), 1):
-        place = f"{path}: entry {number}"
-        if not isinstance(entry, dict) or not isinstance(entry.get("image"), str):
-            raise TableError(f"{place}: names no image. Wanted {_FORM}.")
-        said, meshes = entry["image"], entry.get("meshes")
-        if leaves_folder(said):
-            raise TableError(f"{place}: {said} leads out of the folder. Name an image inside it.")
-        name = by_path.get((path.parent / said).absolute(), said if said in known else None)
-        if name is None:
-            raise TableError(f"{place}: there is no image {said}.{nearest(said, known)}")
-        if name in found:
-            raise TableError(f"{place}: {said} has an entry before. Wanted one an image.")
-        if not isinstance(meshes, dict):
-            raise TableError(f"{place} ({said}): has no meshes. Wanted {_FORM}.")
-        found[name] = {mesh: _box(f"{place} ({said}): {mesh}", box) for mesh, box in meshes.items()}
-    return found
+def _entry(place: str, entry: Any) -> tuple[str, dict[str, Any]]:
+    """The image that an entry names, and its meshes."""
+    if isinstance(entry, _Twice):
+        raise TableError(
+            f'{place}: "{shown(entry.name)[:40]}" comes twice in one place. Wanted each name once.'
+        )
+    if not isinstance(entry, dict) or not isinstance(entry.get("image"), str):
+        raise TableError(f"{place}: names no image. Wanted {_FORM}.")
+    said, meshes = entry["image"], entry.get("meshes")
+    if leaves_folder(said):
+        raise TableError(f"{place}: {shown(said)[:100]} leads out of the folder. Name an image inside it.")
+    if isinstance(meshes, _Twice):
+        return _entry(place, meshes)
+    if not isinstance(meshes, dict):
+        raise TableError(f"{place} ({shown(said)[:100]}): has no meshes. Wanted {_FORM}.")
+    return said, meshes
+
+
+def _drawing(place: str, meshes: dict[str, Any]) -> Drawing:
+    drawing = Drawing(place, shares=True)
+    for mesh, box in meshes.items():
+        try:
+            where, label = f"{place}: {shown(mesh)[:40]}", _NUMBER.sub("", mesh)
+            if not label.strip() or has_controls(label):
+                raise TableError(f"{where}: its name is no class. Wanted text, without control characters.")
+            x1, y1, x2, y2 = _box(where, box)
+            drawing.boxes.append(DrawnBox(label, (x1, 1 - y2, x2, 1 - y1)))
+        except TableError as fault:
+            drawing.faults.append(str(fault))
+    return drawing
 
 
 def _list(path: Path) -> list[Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_each_once)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Give a labels.json.") from None
-    except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, a name twice
-        raise InputError(f"{path}: is not JSON in UTF-8 ({error}). Wanted {_FORM}.") from None
+        content = json.loads(decode_text(read_bytes(path), str(path)), object_pairs_hook=_each_once)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not JSON ({error}). Wanted {_FORM}.") from None
     if not isinstance(content, list):
         raise InputError(f"{path}: holds no list of images. Wanted {_FORM}.")
     return content
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """JSON would let the last of two meshes of one name win."""
-    if len(pairs) != len(dict(pairs)):
-        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f'"{twice}" comes twice in one place')
-    return dict(pairs)
+@dataclass(frozen=True, slots=True)
+class _Twice:
+    """Stands for an object of JSON in which a name comes twice: JSON would let the last win."""
+
+    name: str
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Twice:
+    found = dict(pairs)
+    if len(pairs) == len(found):
+        return found
+    return _Twice(Counter(name for name, _ in pairs).most_common(1)[0][0])
 
 
 def _box(place: str, box: Any) -> list[float]:
@@ -159,18 +186,9 @@ def _box(place: str, box: Any) -> list[float]:
     for name, side in zip(_SIDES, sides, strict=True):
         if not -_SLACK <= side <= 1 + _SLACK:
             wanted = "wanted a share of the image, 0 to 1"
-            raise TableError(f"{place}: {name} is {side:g}; {wanted}.")
+            raise TableError(f"{place}: {name} is {side!s:.20}; {wanted}.")
     x1, y1, x2, y2 = sides
     if x2 < x1 or y2 < y1:
         found = f"x1 {x1:g}, x2 {x2:g}, y1 {y1:g}, y2 {y2:g}"
         raise TableError(f"{place}: the box has a negative size ({found}; y counts from the bottom).")
     return [min(max(float(side), 0.0), 1.0) for side in sides]
-
-
-def _rows(image: ImageFile, meshes: dict[str, list[float]]) -> Iterator[list[object]]:
-    size = image_size(image.path)
-    for mesh, (x1, y1, x2, y2) in meshes.items():
-        shares = (x1, 1 - y2, x2, 1 - y1)
-        sides = (size.width, size.height, size.width, size.height)
-        box = [round(share * side, _DECIMALS) for share, side in zip(shares, sides, strict=True)]
-        yield [image.name, size.width, size.height, _NUMBER.sub("", mesh), 1.0, *box]

@@ -1,20 +1,26 @@
-"""YOLO annotations: a text file an image, one box a line: class, then centre and size as shares."""
+"""YOLO annotations: a text file an image, one object a line: class, then shares of the image.
+
+Five values are class, centre and size of a box; a sixth is its score. An odd number of them from
+seven on are class and the points of a polygon, which becomes the box around it.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from odflow.errors import ConfigError, TableError
-from odflow.formats.detections import COLUMNS
-from odflow.formats.images import ImageFile, image_size
+from odflow.errors import ConfigError, InputError, TableError
+from odflow.formats.drawn_boxes import Drawing, DrawnBox
+from odflow.formats.text_files import decode_text, lines_of, read_bytes
+from odflow.left_out import shown
 
-if TYPE_CHECKING:
-    import pandas as pd
+SLACK = 0.01
+"""Share of the image by which a value may lie outside 0 to 1, as rounding and augmentation make it."""
 
-_DECIMALS = 4  # of a pixel: far below what the shares resolve, and short in a table
+_START = 4096  # bytes that tell what a text file is
+
+_WANTED = "wanted 5 numbers: class, centre x and y, width and height as shares of the image"
 
 
 def read_yolo_names(path: Path) -> dict[int, str]:
@@ -44,55 +50,95 @@ def read_yolo_names(path: Path) -> dict[int, str]:
     return {number: str(name) for number, name in names.items()}
 
 
-def read_yolo(labels: Path, images: Iterable[ImageFile], names: Mapping[int, str]) -> pd.DataFrame:
-    """Read the boxes of some images.
+def read_yolo(path: Path, names: Mapping[int, str]) -> Drawing:
+    """Read a text file, see `parse_yolo`.
+
+    Raises:
+        InputError: it cannot be read, or is not text in UTF-8 (or what its byte order mark says).
+    """
+    return parse_yolo(decode_text(read_bytes(path), str(path)), str(path), names)
+
+
+def is_yolo(path: Path) -> bool:
+    """Tell whether a text file looks like annotations: it is empty, or begins with five numbers.
+
+    Folders of data sets hold other text too: classes.txt, lists of images, licences.
+    """
+    try:
+        start = decode_text(read_bytes(path)[:_START], str(path))
+    except InputError:
+        return False
+    first = next((line for line in lines_of(start) if line.strip()), None)
+    words = (first or "").replace(",", " ").split()
+    return first is None or (len(words) >= 5 and not any(math.isnan(_number(word)) for word in words[1:5]))
+
+
+def parse_yolo(text: str, place: str, names: Mapping[int, str]) -> Drawing:
+    """Take the objects of a text file; an empty one shows nothing.
 
     Args:
-        labels: the folder of the text files: `a/b.txt` for the image `a/b.jpg`.
-        images: the images to read for; one without a file, or with an empty one, shows
-            nothing and gives no row.
+        text: of the whole file.
+        place: what messages call it.
         names: the name of each class number.
 
     Returns:
-        `COLUMNS`, score 1, pixels clipped to the image.
-
-    Raises:
-        TableError: a line that is not five numbers, an unknown class number, a box of
-            negative size. The message names file and line.
+        Boxes in shares. A line that is none is a fault: another number of values, an unknown class
+        number, a negative size, a value further outside 0 to 1 than `SLACK`.
     """
-    import pandas as pd
-
-    rows = [row for image in images for row in _rows(Path(labels), image, names)]
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _rows(labels: Path, image: ImageFile, names: Mapping[int, str]) -> Iterator[list[object]]:
-    path = (labels / image.name).with_suffix(".txt")
-    if not path.is_file():
-        return
-    size = image_size(image.path)
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    drawing = Drawing(place, shares=True)
+    for number, line in enumerate(lines_of(text), 1):
         if not line.strip():
             continue
-        index, x, y, width, height = _numbers(f"{path}:{number}", line)
-        if index not in names:
-            known = f"{min(names)} to {max(names)}"
-            raise TableError(f"{path}:{number}: class {index:g} has no name; the names are of {known}.")
-        spans = [(x - width / 2, size.width), (y - height / 2, size.height)]
-        spans += [(x + width / 2, size.width), (y + height / 2, size.height)]
-        box = [round(min(max(share, 0.0), 1.0) * side, _DECIMALS) for share, side in spans]
-        yield [image.name, size.width, size.height, names[int(index)], 1.0, *box]
+        try:
+            drawing.boxes.append(_box(line, names))
+        except TableError as fault:
+            drawing.faults.append(f"{place}:{number}: {fault}")
+    return drawing
 
 
-def _numbers(place: str, line: str) -> tuple[float, ...]:
+def _box(line: str, names: Mapping[int, str]) -> DrawnBox:
+    index, *values = _numbers(line)
+    if index not in names:
+        known = f"{min(names)} to {max(names)}"
+        raise TableError(f"class {index:g} has no name; the names are of {known}.")
+    label = names[int(index)]
+    if len(values) > 5:
+        xs, ys = values[::2], values[1::2]
+        _check_shares(values)
+        return DrawnBox(label, (min(xs), min(ys), max(xs), max(ys)), outline=True)
+    x, y, width, height = values[:4]
+    if width < 0 or height < 0:
+        raise TableError(f"the box has a negative size ({width:g} by {height:g}).")
+    _check_shares(values[:4])
+    score = values[4] if len(values) == 5 else 1.0
+    if not 0 <= score <= 1:
+        raise TableError(f"the sixth value, the score, is {score:g}; wanted 0 to 1.")
+    return DrawnBox(label, (x - width / 2, y - height / 2, x + width / 2, y + height / 2), score)
+
+
+def _numbers(line: str) -> list[float]:
     words = line.split()
+    numbers = [_number(word) for word in words]
+    if len(words) in (5, 6) or (len(words) > 6 and len(words) % 2):
+        if all(map(math.isfinite, numbers)):
+            return numbers
+        if not math.isfinite(numbers[0]) and all(map(math.isfinite, numbers[1:])):
+            raise TableError(f'the class is "{shown(words[0])[:40]}"; wanted its number.')
+    commas = " Separate them by blanks, not by commas." if "," in line else ""
+    raise TableError(f"found {len(words)} values ({shown(line.strip())[:40]}); {_WANTED}.{commas}")
+
+
+def _number(word: str) -> float:
     try:
-        numbers = tuple(map(float, words))
+        return float(word) if "_" not in word else math.nan
     except ValueError:
-        numbers = ()
-    if len(numbers) != 5 or not all(map(math.isfinite, numbers)):
-        wanted = "wanted 5 numbers: class, centre x and y, width and height as shares of the image"
-        raise TableError(f"{place}: found {len(words)} values ({line.strip()[:40]}); {wanted}.")
-    if numbers[3] < 0 or numbers[4] < 0:
-        raise TableError(f"{place}: the box has a negative size ({numbers[3]:g} by {numbers[4]:g}).")
-    return numbers
+        return math.nan
+
+
+def _check_shares(values: list[float]) -> None:
+    for value in values:
+        if not -SLACK <= value <= 1 + SLACK:
+            raise TableError(
+                f"has the value {value:g}; wanted shares of the image, 0 to 1. "
+                "Are these pixels? Divide them by the image's width and height."
+            )

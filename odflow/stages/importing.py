@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from odflow.errors import InputError, nearest
 from odflow.graph.job import Job
 from odflow.graph.stage import InputFile, InputFolder, InputPath, OutputFile, Stage, output
+from odflow.left_out import Faults, LeftOut, first_names, shown
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from odflow.formats.images import ImageFile
+    from odflow.formats.annotations import Annotations
+    from odflow.formats.drawn_boxes import PlacedBoxes
+    from odflow.formats.image_search import ImageFile, ImageSearch
+    from odflow.graph.checking import Checking
 
 
 class Import(Stage):
     """Turn annotations of another form into odflow's table of boxes."""
+
+    version: ClassVar[int] = 2
 
     format: Literal["voc", "yolo", "labels_json"] = Field(
         description="form of the annotations: voc (one XML file an image), yolo (one text file an image) "
@@ -31,9 +37,24 @@ class Import(Stage):
     image_list: InputFile | None = Field(
         None, description="names of images, one a line, with or without extension: only these are imported"
     )
-    names: InputFile | None = Field(None, description="yolo: YAML file with the class names under names:")
+    names: InputFile | None = Field(
+        None,
+        description="yolo: the file that names the classes: YAML with names:, or one name a line "
+        "(classes.txt, obj.names)",
+    )
+    exif: Literal["upright", "stored"] | None = Field(
+        None,
+        description="where EXIF turns an image, the picture that boxes were drawn on: upright, as viewers "
+        "show it, or as stored (boxes are turned along). Left out: the size in the XML file tells; where "
+        "nothing tells, upright is taken and the images are counted",
+    )
+    skip_bad: bool = Field(
+        False,
+        description="leave out the images of which an annotation is wrong, whole and counted, instead of "
+        "stopping (an image that lacks some of its boxes would teach that nothing is there)",
+    )
 
-    table: OutputFile = output("annotations.csv", "the boxes, each with score 1")
+    table: OutputFile = output("annotations.csv", "the boxes, score 1 where the annotation has none")
     listed: OutputFile = output(
         "images.txt", "names of the annotated images, one a line; those that show nothing too"
     )
@@ -41,79 +62,159 @@ class Import(Stage):
     @model_validator(mode="after")
     def _yolo_needs_names(self) -> Import:
         if self.format == "yolo" and self.names is None:
-            raise ValueError("yolo needs names: the YAML file that names the classes")
+            raise ValueError("yolo needs names: the file that names the classes, YAML or one a line")
         return self
+
+    def check(self, checking: Checking) -> None:
+        """The kind of the annotations, and the names of the classes."""
+        from odflow.formats.class_names import read_class_names
+
+        annotations, names = checking.given("annotations"), checking.given("names")
+        if annotations is not None and annotations.is_dir() == (self.format == "labels_json"):
+            wanted = "file" if self.format == "labels_json" else "folder"
+            checking.problem(f"{annotations} is no {wanted}, as {self.format} needs it.", "annotations")
+        if self.format == "yolo" and names is not None:
+            checking.attempt(lambda: read_class_names(names), "names")
 
     def run(self, job: Job) -> None:
         """Write the table and the list of the images that it is about."""
+        from odflow.formats.annotations import place_boxes
         from odflow.formats.detections import write_detections
         from odflow.formats.image_list import write_image_list
-        from odflow.formats.images import find_images
+        from odflow.formats.image_search import search_images
 
-        if self.annotations.is_dir() == (self.format == "labels_json"):
-            wanted = "file" if self.format == "labels_json" else "folder"
-            raise InputError(f"{job.name}: {self.annotations} is no {wanted}, as {self.format} needs it.")
-        found = find_images(self.images)
-        chosen = found if self.image_list is None else self._chosen(self.image_list, found)
-        if self.format == "labels_json":
-            boxes, images = self._read_labels_json(job, found, chosen)
-        else:
-            images = self._annotated(job, chosen)
-            boxes = self._read(images)
+        found = search_images(self.images)
+        job.leave_out(*found.left_out)
+        annotations = self._annotations(found)
+        images = self._annotated(job, annotations, found.images)
+        placed = place_boxes(annotations, job.progress(images, unit="image"), self.exif)
+        bad = self._bad(job, annotations, placed)
+        if placed.empty and not placed.rows:
+            raise InputError(
+                f"{job.name}: none of the {len(placed.empty)} boxes has an area inside its image "
+                f"({first_names(dict.fromkeys(placed.empty))}). Give the images that were annotated."
+            )
+        job.leave_out(*placed.told())
+        boxes = placed.table() if self.format == "voc" else placed.table().drop(columns="difficult")
         write_detections(boxes, self.table)
-        write_image_list(self.listed, (image.name for image in images))
-        job.say(f"{len(images)} images, {len(boxes)} boxes of {boxes['class'].nunique()} classes")
+        write_image_list(self.listed, (image.name for image in images if image.name not in bad))
+        job.say(f"{len(images) - len(bad)} images, {len(boxes)} boxes of {boxes['class'].nunique()} classes")
 
-    def _chosen(self, image_list: Path, images: list[ImageFile]) -> list[ImageFile]:
+    def _annotations(self, found: ImageSearch) -> Annotations:
+        from odflow.formats import annotations
+        from odflow.formats.class_names import read_class_names
+        from odflow.formats.images import ImageFile
+
+        if self.format == "labels_json":
+            return annotations.labels_json_annotations(self.annotations, found.images)
+        names = (name for kind in found.left_out if kind.name.startswith("images_") for name in kind.names)
+        unread = [ImageFile(name, self.images / name) for name in names]
+        if self.format == "yolo" and self.names is not None:
+            classes = read_class_names(self.names)
+            return annotations.yolo_annotations(self.annotations, found.images, classes, unread)
+        return annotations.voc_annotations(self.annotations, found.images, unread)
+
+    def _annotated(self, job: Job, annotations: Annotations, images: list[ImageFile]) -> list[ImageFile]:
+        """The images to import; what lacks its other half is told."""
+        what, known = annotations.what, annotations.known
+        if known.isdisjoint(image.name for image in images):
+            raise InputError(self._no_match(job, annotations, images))
+        job.leave_out(
+            LeftOut(
+                "annotations_without_image",
+                len(annotations.strangers),
+                f"{_plural(what)} left out, since they have no image",
+                annotations.strangers,
+                "Add the images, or remove these.",
+            )
+        )
+        chosen = images if self.image_list is None else self._chosen(job, self.image_list, images)
+        bare = [image.name for image in chosen if image.name not in known]
+        if annotations.blank:
+            told = f"images have no {what}: taken to show nothing"
+            job.leave_out(LeftOut("images_without_annotation", len(bare), told, bare))
+            return chosen
+        if bare and self.image_list and not self.skip_bad:
+            raise InputError(
+                f"{job.name}: {self.annotations} has no {what} for {first_names(bare)} ({len(bare)} of "
+                f"{len(chosen)} images of {self.image_list} lack theirs). Add them, or set skip_bad: true."
+            )
+        told = f"images left out, since they have no {what}"
+        job.leave_out(LeftOut("images_without_annotation", len(bare), told, bare))
+        return [image for image in chosen if image.name in known]
+
+    def _no_match(self, job: Job, annotations: Annotations, images: list[ImageFile]) -> str:
+        what, strangers = annotations.what, annotations.strangers
+        holds = f" Its {_plural(what)} are for other images: {first_names(strangers)}." if strangers else ""
+        if not strangers and self.annotations.is_dir():
+            holds = _contents(self.annotations)
+        return (
+            f"{job.name}: {self.annotations} has no {what} for {min(image.name for image in images)} "
+            f"({len(images)} of {len(images)} images lack theirs). Wanted: one named like the image.{holds}"
+        )
+
+    def _chosen(self, job: Job, image_list: Path, images: list[ImageFile]) -> list[ImageFile]:
         """The images of the list, which may leave out extensions."""
         from odflow.formats.image_list import list_lines
 
-        known = {str(PurePosixPath(image.name).with_suffix("")): image for image in images}
-        known |= {image.name: image for image in images}
-        chosen: dict[str, ImageFile] = {}
+        known: dict[str, list[ImageFile]] = {}
+        for image in images:
+            known.setdefault(str(PurePosixPath(image.name).with_suffix("")), []).append(image)
+        known |= {image.name: [image] for image in images}
+        chosen, faults = set(), Faults()
         for place, line in list_lines(image_list):
-            if line not in known:
-                raise InputError(f'{place}: {self.images} has no image "{line}".{nearest(line, known)}')
-            chosen[known[line].name] = known[line]
-        if not chosen:
+            fitting = known.get(line, [])
+            if len(fitting) == 1:
+                chosen.add(fitting[0].name)
+            elif fitting:
+                both = " and ".join(image.name for image in fitting[:2])
+                faults.add(f'{place}: "{line}" fits {both}. Add the extension.')
+            else:
+                faults.add(
+                    f'{place}: {self.images} has no image "{shown(line)[:100]}".{nearest(line, known)}'
+                )
+        if not chosen and not faults.lines:
             raise InputError(f"{image_list}: names no image. Wanted: one a line.")
-        return [chosen[name] for name in sorted(chosen)]
+        if not self.skip_bad or not chosen:
+            faults.raise_all()
+        told = "lines of the image list left out, since they name no image"
+        job.leave_out(LeftOut("lines_without_image", len(faults.lines), told, faults.lines))
+        return [image for image in images if image.name in chosen]
 
-    def _annotated(self, job: Job, images: list[ImageFile]) -> list[ImageFile]:
-        """VOC gives an image that shows nothing a file too: one without a file is not annotated."""
-        from odflow.formats.voc import voc_file
-
-        if self.format == "yolo":
-            return images
-        bare = {image.name for image in images if voc_file(self.annotations, image.name) is None}
-        return self._without(job, bare, images, "XML file")
-
-    def _without(self, job: Job, bare: set[str], images: list[ImageFile], what: str) -> list[ImageFile]:
-        """The images but those that are not annotated, which a list may not name."""
-        if bare and (self.image_list or len(bare) == len(images)):
-            raise InputError(
-                f"{job.name}: {self.annotations} has no {what} for {min(bare)} ({len(bare)} of "
-                f"{len(images)} images lack theirs). Wanted: one named like the image."
+    def _bad(self, job: Job, annotations: Annotations, placed: PlacedBoxes) -> set[str]:
+        """Names of the images that are left out, since something is wrong with their annotations."""
+        faults = Faults()
+        wrong = [line for lines in placed.faults.values() for line in lines]
+        for line in dict.fromkeys([*annotations.loose, *placed.unreadable.values(), *wrong]):
+            faults.add(line)
+        bad = {*placed.faults, *placed.unreadable}
+        if not faults.lines:
+            return bad
+        if not self.skip_bad or not placed.rows:
+            faults.raise_all(
+                advice=f"Mend them, or set skip_bad: true to leave out their images (now {len(bad)})."
             )
-        if bare:
-            job.say(f"{len(bare)} images without an {what} left out")
-        return [image for image in images if image.name not in bare]
+        first = f"The first: {faults.lines[0]}"
+        annotated = "images left out, since their annotations are wrong"
+        loose = f"{_plural(annotations.what)} left out, since they are wrong"
+        job.leave_out(
+            LeftOut("images_with_bad_annotations", len(placed.faults), annotated, list(placed.faults), first),
+            LeftOut(
+                "images_unreadable", len(placed.unreadable), "images cannot be read", list(placed.unreadable)
+            ),
+            LeftOut("bad_entries", len(annotations.loose), loose, (), first),
+        )
+        return bad
 
-    def _read_labels_json(
-        self, job: Job, found: list[ImageFile], chosen: list[ImageFile]
-    ) -> tuple[pd.DataFrame, list[ImageFile]]:
-        """An image that shows nothing has an entry too: one without is not annotated."""
-        from odflow.formats.labels_json import read_labels_json
 
-        labelled = read_labels_json(self.annotations, found)
-        bare = {image.name for image in chosen} - {image.name for image in labelled.images}
-        images = self._without(job, bare, chosen, "entry")
-        return labelled.boxes[labelled.boxes["filename"].isin(image.name for image in images)], images
+def _plural(what: str) -> str:
+    return f"{what}s" if not what.endswith("y") else f"{what[:-1]}ies"
 
-    def _read(self, images: list[ImageFile]) -> pd.DataFrame:
-        from odflow.formats.voc import read_voc
-        from odflow.formats.yolo import read_yolo, read_yolo_names
 
-        if self.format == "yolo" and self.names is not None:
-            return read_yolo(self.annotations, images, read_yolo_names(self.names))
-        return read_voc(self.annotations, images)
+def _contents(folder: Path) -> str:
+    """What a folder holds beside images."""
+    from odflow.formats.image_forms import is_image_name
+
+    names = (name for _, _, files in os.walk(folder) for name in files if not is_image_name(name))
+    kinds = Counter(Path(name).suffix.lower() for name in names).most_common(3)
+    return f" It holds {', '.join(f'{number} {kind}' for kind, number in kinds if kind)}." if kinds else ""

@@ -10,12 +10,11 @@ from PIL import Image
 from pydantic import ValidationError
 
 from odflow.errors import InputError
-from odflow.formats.detections import read_detections, write_detections
-from odflow.formats.images import find_images
-from odflow.formats.yolo import read_yolo, read_yolo_names
+from odflow.formats.detections import read_detections
 from odflow.graph.execute import run_alone
 from odflow.ops.metrics import AP50, AR100, MAP
 from odflow.stages.evaluate import Evaluate
+from odflow.stages.importing import Import
 from odflow.stages.records import Records
 
 CLASS = "DetectionBoxes_PerformanceByCategory/mAP@.50IOU"
@@ -185,15 +184,14 @@ def test_either_records_or_images_with_annotations(fields):
 def test_the_real_model_on_val2017(shared, tmp_path):
     data, folder = shared / "data/coco128", shared / "models/ssd_mobilenet_v1_coco"
     images = data / "images/val2017"
-    names = read_yolo_names(data / "object_detection/config.yaml")
-    truth = read_yolo(data / "object_detection/labels/val2017", find_images(images), names)
-    write_detections(truth, tmp_path / "truth.csv")
+    labels, names = data / "object_detection/labels/val2017", data / "object_detection/config.yaml"
+    run_alone(Import(format="yolo", annotations=labels, images=images, names=names), tmp_path / "truth")
     _, metrics = evaluate(
         tmp_path / "out",
         model=folder / "frozen_inference_graph.pb",
         label_map=folder / "mscoco_label_map.pbtxt",
         images=images,
-        annotations=tmp_path / "truth.csv",
+        annotations=tmp_path / "truth/annotations.csv",
     )
     assert metrics[MAP] == pytest.approx(0.2543, abs=0.0005)
     assert metrics[AP50] == pytest.approx(0.3989, abs=0.0005)

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from odflow.errors import ConfigError, InputError
-from odflow.formats.detections import write_detections
 from odflow.formats.images import find_images, read_image
-from odflow.formats.yolo import read_yolo, read_yolo_names
 from odflow.graph.execute import run_alone
 from odflow.ops.metrics import MAP
 from odflow.stages.evaluate import Evaluate
 from odflow.stages.export import Export
+from odflow.stages.importing import Import
 from odflow.stages.odapi_from_frozen import FromFrozen
 from odflow.stages.odapi_import_checkpoint import ImportCheckpoint
 
@@ -104,11 +103,11 @@ def test_the_checkpoint_of_the_same_model_gives_the_same_weights(imported, folde
 @pytest.mark.slow
 def test_the_export_has_the_graphs_map(exported, inputs, shared, tmp_path):
     coco = shared / "data/coco128"
-    names = read_yolo_names(coco / "object_detection/config.yaml")
     images = coco / "images/val2017"
-    truth = read_yolo(coco / "object_detection/labels/val2017", find_images(images), names)
-    write_detections(truth, tmp_path / "truth.csv")
-    run_alone(Evaluate(model=exported, images=images, annotations=tmp_path / "truth.csv"), tmp_path)
+    labels, names = coco / "object_detection/labels/val2017", coco / "object_detection/config.yaml"
+    run_alone(Import(format="yolo", annotations=labels, images=images, names=names), tmp_path / "truth")
+    truth = tmp_path / "truth/annotations.csv"
+    run_alone(Evaluate(model=exported, images=images, annotations=truth), tmp_path)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics[MAP] == pytest.approx(MAP_OF_THE_GRAPH, abs=0.003)
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from odflow.errors import ConfigError, InputError
-from odflow.formats.detections import read_detections
+from odflow.formats.annotations import labels_json_annotations, place_boxes
+from odflow.formats.detections import COLUMNS, read_detections
 from odflow.formats.images import find_images
 from odflow.formats.keypoints import joints_of, read_keypoints
 from odflow.formats.label_map import read_label_map
@@ -81,9 +82,11 @@ def test_boxes_are_the_extents_of_what_the_masks_show(rendered):
 @pytest.mark.slow
 def test_the_labels_are_the_boxes(rendered):
     table = read_detections(rendered / "annotations.csv")
-    labelled = read_labels_json(rendered / "labels.json", find_images(rendered / "images"))
-    assert len(labelled.images) == 3
-    assert labelled.boxes.to_numpy().tolist() == table[list(labelled.boxes)].to_numpy().tolist()
+    images = find_images(rendered / "images")
+    labelled = labels_json_annotations(rendered / "labels.json", images)
+    assert len(labelled.known) == 3
+    boxes = place_boxes(labelled, images).table()[COLUMNS]
+    assert boxes.to_numpy().tolist() == table[COLUMNS].to_numpy().tolist()
 
 
 @pytest.mark.slow
@@ -94,7 +97,7 @@ def test_pictures_that_show_nothing_are_listed(tmp_path):
     assert read_detections(tmp_path / "out/annotations.csv").empty
     assert (tmp_path / "out/images.txt").read_text() == "000000.png\n000001.png\n000002.png\n"
     labelled = read_labels_json(tmp_path / "out/labels.json", find_images(tmp_path / "out/images"))
-    assert len(labelled.images) == 3
+    assert len(labelled.drawings) == 3
 
 
 @pytest.mark.slow
