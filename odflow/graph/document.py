@@ -8,12 +8,22 @@ from typing import Any
 import yaml
 
 from odflow.errors import ConfigError
+from odflow.left_out import shown
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 MAX_VALUES = 50_000
 
 Address = tuple[str | int, ...]
+
+_READ = tuple(f"tag:yaml.org,2002:{name}" for name in ("str", "null", "bool", "int", "float"))
+"""Kinds of scalars that there are here. What YAML takes for a date, or for a word of its own, is text."""
+
+
+_RESOLVERS = {
+    first: [(tag, pattern) for tag, pattern in found if tag in _READ]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 class Document:
@@ -22,11 +32,12 @@ class Document:
     Attributes:
         data: the values; None for an empty file.
         problems: place and message, as they are found.
+        texts: how values that are no texts were written, such as ``007`` for 7.
     """
 
-    def __init__(self, data: Any, places: dict[Address, str], problems: list[tuple[str, str]]) -> None:
-        self.data, self.problems = data, problems
-        self._places = places
+    def __init__(self, data: Any, reader: _Reader) -> None:
+        self.data, self.problems, self.texts = data, reader.problems, reader.texts
+        self._places = reader.places
 
     def problem(self, message: str, *address: str | int) -> None:
         """Note that something is wrong with the value at an address."""
@@ -48,15 +59,23 @@ class Document:
             address = address[:-1]
         return self._places[address]
 
-    def set(self, address: Address, value: Any, place: str) -> None:
-        """Put a value in a mapping that is there; `place` is where it comes from."""
+    def set(self, address: Address, value: Document, place: str) -> None:
+        """Put what another document holds in a mapping that is there; `place` is where it comes from."""
         target = self.data
         for step in address[:-1]:
             target = target[step]
-        target[address[-1]] = value
+        target[address[-1]] = value.data
         inside = len(address)
         self._places = {at: line for at, line in self._places.items() if at[:inside] != address}
         self._places[address] = place
+        self.texts = {at: text for at, text in self.texts.items() if at[:inside] != address}
+        self.texts |= {address + at: text for at, text in value.texts.items()}
+
+    def share_texts(self, source: Address, address: Address) -> None:
+        """Note that a value is written at an address as it is at another."""
+        inside = len(source)
+        found = {at[inside:]: text for at, text in self.texts.items() if at[:inside] == source}
+        self.texts |= {address + at: text for at, text in found.items()}
 
 
 def read_document(path: Path) -> Document:
@@ -90,16 +109,15 @@ def parse(text: str, place: str, *, lines: bool = False) -> Document:
     reader = _Reader(place, lines)
     try:
         loader = reader.loader = yaml.SafeLoader(text)
+        loader.yaml_implicit_resolvers = _RESOLVERS
         node = loader.get_single_node()
         data = None if node is None else reader.read(node, ())
     except yaml.YAMLError as error:
         raise ConfigError(_syntax(error, place, lines)) from error
     except RecursionError as error:
         raise ConfigError(f"{place}: is nested too deep (more than {MAX_DEPTH} levels).") from error
-    except ValueError as error:  # a date such as 2024-99-99
-        raise ConfigError(f"{place}: {error}.") from error
     reader.places.setdefault((), f"{place}:1" if lines else place)
-    return Document(data, reader.places, reader.problems)
+    return Document(data, reader)
 
 
 class _Reader:
@@ -108,6 +126,7 @@ class _Reader:
     def __init__(self, place: str, lines: bool) -> None:
         self.places: dict[Address, str] = {}
         self.problems: list[tuple[str, str]] = []
+        self.texts: dict[Address, str] = {}
         self._place, self._lines = place, lines
         self._values = 0
 
@@ -124,7 +143,19 @@ class _Reader:
             return self._mapping(node, address)
         if isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*address, index)) for index, item in enumerate(node.value)]
-        return self.loader.construct_object(node)
+        return self._scalar(node, address)
+
+    def _scalar(self, node: yaml.Node, address: Address) -> Any:
+        if node.tag not in _READ:
+            message = f"could not determine a constructor for the tag {node.tag!r}"
+            raise yaml.constructor.ConstructorError(None, None, message, node.start_mark)
+        try:
+            value = self.loader.construct_object(node)
+        except (ValueError, KeyError, IndexError):  # 0b_ looks like a number; !!bool maybe
+            return node.value
+        if node.value and not isinstance(value, str):
+            self.texts[address] = node.value
+        return value
 
     def _mapping(self, node: yaml.MappingNode, address: Address) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -151,7 +182,9 @@ def _line(place: str) -> int:
 
 def _syntax(error: yaml.YAMLError, place: str, lines: bool) -> str:
     mark = getattr(error, "problem_mark", None)
-    what = getattr(error, "problem", None) or str(error).splitlines()[0]
+    what = shown(getattr(error, "problem", None) or str(error).splitlines()[0])
+    if "escape" in what:
+        what += "; between double quotes a backslash begins an escape: write / or \\\\ in its place"
     if mark is None or not lines:
         return f"{place}: is not YAML: {what}."
     return f"{place}:{mark.line + 1}: is not YAML: {what} (column {mark.column + 1})."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from graphlib import CycleError
 from pathlib import Path, PurePosixPath
@@ -18,6 +18,7 @@ from odflow.graph.pipeline import NAME, Node, Pipeline, Reference, Selection, an
 from odflow.graph.registry import Registry
 from odflow.graph.stage import RESERVED, Needs, Stage
 from odflow.graph.substitution import PLACEHOLDER, Params, strings
+from odflow.graph.written import as_wanted
 
 MOST_RETRIES = 10
 
@@ -113,16 +114,17 @@ class _Reading:
             return
         value = parse(text, place)
         self.document.problems += value.problems
-        self.document.set(("params", tail) if head == "params" else ("stages", head, tail), value.data, place)
+        self.document.set(("params", tail) if head == "params" else ("stages", head, tail), value, place)
 
     def read_stages(self) -> None:
         """Find the classes, check the fields and follow the references."""
         params = Params(self.document)
         for name, body in self.stages.items():
-            self._find_class(name, str(body.get("uses", name)))
+            self._find_class(name, self._uses(name, body))
         for name, body in self.stages.items():
             written = {key: value for key, value in body.items() if key not in RESERVED}
             filled = {key: params.fill(value, ("stages", name, key)) for key, value in written.items()}
+            filled = self._as_wanted(name, filled)
             found = [Reference.parse(text) for text in strings(filled)]
             self.edges[name] = [one.stage for one in found if one and one.stage in self.stages]
             wrong = {key for key, value in filled.items() if self._is_wrong(name, key, value)}
@@ -195,6 +197,19 @@ class _Reading:
             return getattr(self.nodes[name].stage, key)
         return self.fields[name].get(key, self.classes[name].model_fields[key].default)
 
+    def _uses(self, name: str, body: Mapping[str, Any]) -> str:
+        return self.document.texts.get(("stages", name, "uses"), str(body.get("uses", name)))
+
+    def _as_wanted(self, name: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """The fields, with the text that was written where one is wanted."""
+        known = self.classes[name].model_fields if name in self.classes else {}
+        return {
+            key: as_wanted(known[key].annotation, value, self.document.texts, ("stages", name, key))
+            if key in known
+            else value
+            for key, value in fields.items()
+        }
+
     def _find_class(self, name: str, uses: str) -> None:
         if name == "params" or not NAME.fullmatch(name):
             line = f'"{name}" cannot name a stage (letters, digits, _ and -; not "params").'
@@ -209,7 +224,7 @@ class _Reading:
         body = self.stages[name]
         retries, needs = self._retries(name, body.get("retries", 0)), self._needs(name, body.get("needs"))
         try:
-            self.nodes[name] = Node(name, str(body.get("uses", name)), stage(**fields), retries, needs)
+            self.nodes[name] = Node(name, self._uses(name, body), stage(**fields), retries, needs)
         except ValidationError as error:
             for location, line in faults(error, stage, fields, str):
                 if not wrong or (location and location[0] not in wrong):

@@ -47,6 +47,7 @@ class Params:
             return value
         whole = PLACEHOLDER.fullmatch(value)
         if whole and whole[1].startswith("params."):
+            self._document.share_texts(("params", whole[1].removeprefix("params.")), address)
             return self._value(whole[1], address)
         return PLACEHOLDER.sub(lambda match: self._inside(match, address), value)
 
@@ -57,7 +58,7 @@ class Params:
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
             message = f"{match[0]} is {value!r}; inside a text only a text or a number can stand."
             self._unsound(message, address)
-        return str(value)
+        return self._document.texts.get(("params", match[1].removeprefix("params.")), str(value))
 
     def _value(self, written: str, address: Address) -> Any:
         name = written.removeprefix("params.")

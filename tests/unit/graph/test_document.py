@@ -54,7 +54,16 @@ def test_keys_are_texts_as_written() -> None:
         ("a: [1,\nb: }", "f.yaml:2: is not YAML: .* [(]column"),
         ("a: !!python/name:os.system", "f.yaml:1: is not YAML: could not determine a constructor"),
         ("a: \0", "f.yaml: is not YAML: unacceptable character"),
-        ("a: 2024-99-99", "f.yaml: month must be in 1"),
+        ("a: !!binary aGVsbG8=", "f.yaml:1: is not YAML: could not determine a constructor for the tag"),
+        ("a: !!timestamp x", "f.yaml:1: is not YAML: could not determine a constructor for the tag"),
+        (
+            'a: "C:\\Users"',
+            "f.yaml:1: is not YAML: expected escape sequence of 8 .*; between double quotes a",
+        ),
+        (
+            'a: "D:\\data"',
+            "f.yaml:1: is not YAML: found unknown escape character 'd'; between double quotes a",
+        ),
         ("a: *b", "f.yaml:1: is not YAML: found undefined alias"),
     ],
 )
@@ -89,6 +98,44 @@ def test_what_is_no_text_is_one_line(data: bytes | None, message: str, tmp_path:
 
 def test_a_value_put_in_place_knows_where_it_comes_from() -> None:
     document = parse("a:\n  b: [1, 2]\n", "f.yaml", lines=True)
-    document.set(("a", "b"), 3, "--set a.b=3")
-    assert document.data == {"a": {"b": 3}}
-    assert document.place("a", "b", 0) == "--set a.b=3"
+    document.set(("a", "b"), parse("[03, x]", "--set a.b=[03, x]"), "--set a.b=[03, x]")
+    assert document.data == {"a": {"b": [3, "x"]}}
+    assert document.place("a", "b", 0) == "--set a.b=[03, x]"
+    assert document.texts == {("a", "b", 0): "03"}
+
+
+SCALARS = {
+    "no": False,
+    "on": True,
+    "Yes": True,
+    "null": None,
+    "~": None,
+    "007": 7,
+    "12:30:45": 45045,
+    "1_000": 1000,
+    "0x1F": 31,
+    ".5": 0.5,
+    "1.0e+3": 1000.0,
+}
+
+
+@pytest.mark.parametrize("written", SCALARS)
+def test_what_is_no_text_keeps_how_it_was_written(written: str) -> None:
+    document = parse(f"a:\n  - {{b: {written}}}\n", "x")
+    assert document.data == {"a": [{"b": SCALARS[written]}]}
+    assert document.texts == {("a", 0, "b"): written}
+
+
+@pytest.mark.parametrize(
+    "written", ["1e3", "2024-01-01", "2024-99-99", "=", "<<", "0b_", "0x_", "9" * 5000, "x"]
+)
+def test_dates_and_what_only_looks_like_a_number_are_texts(written: str) -> None:
+    document = parse(f"a: {written}", "x")
+    assert document.data == {"a": written}
+    assert document.texts == {}
+
+
+def test_what_stands_in_quotes_is_text_and_nothing_is_nothing() -> None:
+    document = parse("{a: 'no', b: \"007\", c: , d: !!str 7, e: !!int '08', f: !!bool maybe}", "x")
+    assert document.data == {"a": "no", "b": "007", "c": None, "d": "7", "e": "08", "f": "maybe"}
+    assert document.texts == {}

@@ -71,6 +71,54 @@ def test_settings_win_over_the_file(sound: Any) -> None:
     assert nodes["join"].stage.lines == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    "word",
+    ["no", "on", "null", "~", "007", "12:30:45", "1e3", "2024-01-01", ".5", "0x1F", "1_000", "=", "7"],
+)
+def test_a_text_stays_as_it_was_written(bench: Any, word: str) -> None:
+    Path("in.txt").touch()
+    bench.write(
+        f"""\
+        params:
+          word: {word}
+          words: [a, {word}]
+        stages:
+          write:
+            names: {{a: {word}, {word}: "${{params.word}}"}}
+            text: ${{params.word}}
+          listed:
+            uses: join
+            parts: [in.txt]
+            lines: ${{params.words}}
+          said:
+            uses: join
+            parts: [in.txt]
+        """
+    )
+    nodes = bench.read(f"said.lines=[{word}, '{word}']").nodes
+    assert nodes["write"].stage.names == {"a": word, word: word}
+    assert nodes["write"].stage.text == word
+    assert nodes["listed"].stage.lines == ["a", word]
+    assert nodes["said"].stage.lines == [word, word]
+
+
+def test_nothing_stays_nothing_where_it_may_be(bench: Any) -> None:
+    Path("in.txt").touch()
+    bench.write("stages:\n  join:\n    parts: [in.txt]\n  write:\n    case: null\n")
+    nodes = bench.read("join.end=~", "join.lines=[null]").nodes
+    assert (nodes["join"].stage.end, nodes["write"].stage.case) == (None, None)
+    assert nodes["join"].stage.lines == ["null"]
+
+
+@pytest.mark.parametrize(("written", "times"), [("0x1F", 31), ("1_0", 10), ("010", 8), ("1:00", 60)])
+def test_a_number_is_what_yaml_makes_of_it(bench: Any, written: str, times: int) -> None:
+    bench.write(
+        f"stages:\n  write:\n    times: {written}\n    text: x${{params.n}}\nparams: {{n: {written}}}\n"
+    )
+    stage = bench.read().nodes["write"].stage
+    assert (stage.times, stage.text) == (times, f"x{written}")
+
+
 def test_all_problems_come_together_in_the_order_of_lines(bench: Any) -> None:
     bench.write(
         """\
@@ -84,7 +132,7 @@ def test_all_problems_come_together_in_the_order_of_lines(bench: Any) -> None:
             tims: 2
             times: 0
             case: uper
-            names: {a: 1, a: 2}
+            names: {a: [1], a: 2}
           wirte:
           copy:
             uses: join
@@ -113,7 +161,7 @@ def test_all_problems_come_together_in_the_order_of_lines(bench: Any) -> None:
         "p.yaml:9: write: times is 0; wanted greater than or equal to 1.",
         "p.yaml:10: write: case is 'uper'; wanted 'upper' or 'lower'. Did you mean \"upper\"?",
         'p.yaml:11: "a" comes twice (first at p.yaml:11).',
-        "p.yaml:11: write: names['a'] is 1; wanted a valid string.",
+        "p.yaml:11: write: names['a'] is [1]; wanted a valid string.",
         'p.yaml:12: stage "wirte" is unknown. Did you mean "write"?',
         'p.yaml:15: "${params.lat}" is unknown. Did you mean "late"?',
         'p.yaml:15: copy.parts: "${write.writen}": stage "write" has no output "writen".'
