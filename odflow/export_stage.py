@@ -8,12 +8,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from odflow.graph.job import Job
 from odflow.graph.stage import InputFolder, InputPath, OutputFolder, Stage, output
+
+if TYPE_CHECKING:
+    from odflow.graph.checking import Checking
 
 
 class ExportStage(Stage):
@@ -47,6 +50,14 @@ class ExportStage(Stage):
     @abstractmethod
     def _summary(self, model: Any) -> str:
         """A line about a model, from its settings."""
+
+    def check(self, checking: Checking) -> None:
+        """See that a model of this head was trained, and that there are images to compare on."""
+        from odflow.checks import check_image_folder
+
+        if checking.given("trained"):
+            checking.passes(lambda: self._head().read_model(self.trained), "trained")
+        check_image_folder(checking, "check_images")
 
     def also_reads(self) -> Iterable[Path]:
         """The images that a list file names."""

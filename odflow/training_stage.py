@@ -16,6 +16,7 @@ from odflow.graph.job import Job
 from odflow.graph.stage import InputPath, OutputFolder, Stage, output
 
 if TYPE_CHECKING:
+    from odflow.graph.checking import Checking
     from odflow.training.loop.run_options import Options
     from odflow.training.settings import LearningRate, Optimizer, Settings, Training
 
@@ -101,6 +102,22 @@ class TrainingStage(Stage):
         if self.drop_epochs != sorted(self.drop_epochs) or min(self.drop_epochs, default=1) < 1:
             raise ValueError("drop_epochs: wanted rising numbers from 1")
         return self
+
+    def check(self, checking: Checking) -> None:
+        """See that there are records, that the network can be built and begins where it is told to."""
+        from odflow import checks
+
+        for field in ("train_records", "valid_records"):
+            checks.check_records(checking, field)
+        checks.check_checkpoint(checking, "fine_tune_checkpoint")
+        checks.check_replicas(checking, self.strategy, self.workers, self.batch_size, self.accumulate)
+        if all(checking.given(field) or getattr(self, field) is None for field in self._needed()):
+            checking.passes(self._model)
+
+    def _needed(self) -> list[str]:
+        """The inputs that the settings of the network come from."""
+        common = TrainingStage.inputs()
+        return [name for name in self.inputs() if name not in common]
 
     @abstractmethod
     def _model(self) -> Any:

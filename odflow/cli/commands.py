@@ -188,7 +188,7 @@ def _plan(given: Namespace, registry: Registry) -> int:
 
     selection = Selection(given.only, given.until, tuple(given.force))
     pipeline = read_pipeline(given.pipeline, registry, given.set, selection)
-    pipeline.check(selection)
+    pipeline.check(selection, _store_folder())
     last = read_record(_workdir(given))
     planner = Planner(_store(), last.stages if last else {}, selection.force)
     steps = plan(pipeline, selection, planner)

@@ -65,9 +65,8 @@ def _make(name: str, stage: type[Stage], fields: dict[str, object], out: Path | 
         problems += [f"{name}: {flag(field)}: {fault}" for fault in wrong if fault]
     if problems:
         raise InputError("\n".join(problems))
-    check_stages(
-        [Node(name, name, made)], lambda _, line, place: problems.append(_problem(name, line, place))
-    )
+    node = Node(name, name, made)
+    check_stages([node], lambda _, line, at: problems.append(_problem(name, line, at)), out or Path())
     if problems:
         raise ConfigError("\n".join(problems))
     return made

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,6 +105,24 @@ def check_images(folder: Path, root: Path | None = None) -> None:
     ):
         return
     search_images(folder)
+
+
+def image_bytes(folder: Path, names: Iterable[str] | None = None) -> int:
+    """The size of images in bytes, without opening one.
+
+    Args:
+        folder: where they are.
+        names: relative to it; None for all files that are called like images.
+    """
+    if names is None:
+        places = (Path(at, name) for at, _, files in os.walk(folder) for name in files if is_image_name(name))
+    else:
+        places = (folder / name for name in names)
+    total = 0
+    for place in places:
+        with suppress(OSError):
+            total += place.stat().st_size
+    return total
 
 
 def _listed(path: Path, root: Path | None) -> list[ImageFile]:

@@ -85,12 +85,13 @@ class Pipeline:
     Attributes:
         path: of the file.
         nodes: name to stage, in that order.
-        check: raises a ConfigError with all that the selected stages' checks find, a line each.
+        check: raises a ConfigError with all that the selected stages' checks find, a line each;
+            takes a folder on the disk that gets the outputs, too.
     """
 
     path: Path
     nodes: dict[str, Node] = field(default_factory=dict)
-    check: Callable[[Selection], None] = field(default=lambda _: None, compare=False)
+    check: Callable[[Selection, Path], None] = field(default=lambda *_: None, compare=False)
 
     @property
     def name(self) -> str:

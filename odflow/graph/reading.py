@@ -164,7 +164,7 @@ class _Reading:
                             line = f"{name}.{key}: {fault}{self._advice(name, key)}"
                             self.document.problem(line, "stages", name, key)
 
-    def check_stages(self, selection: Selection, order: Sequence[str]) -> None:
+    def check_stages(self, selection: Selection, order: Sequence[str], place: Path = Path()) -> None:
         """Ask the selected stages what they know to be wrong."""
         wanted = self._wanted(selection)
 
@@ -172,11 +172,12 @@ class _Reading:
             named = ".".join([node.name, *map(str, place[:1])])
             self.document.problem(f"{named}: {line}", *self._written(node.name, place))
 
-        check_stages([self.nodes[name] for name in order if name in self.nodes and name in wanted], tell)
+        chosen = [self.nodes[name] for name in order if name in self.nodes and name in wanted]
+        check_stages(chosen, tell, place)
 
-    def raise_faults(self, selection: Selection, order: Sequence[str]) -> None:
+    def raise_faults(self, selection: Selection, place: Path, *, order: Sequence[str]) -> None:
         """Ask the selected stages, and raise what they tell."""
-        self.check_stages(selection, order)
+        self.check_stages(selection, order, place)
         self.document.raise_problems()
 
     def _wanted(self, selection: Selection) -> set[str]:

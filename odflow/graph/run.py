@@ -185,7 +185,7 @@ class _Run:
             return
         self.checked = True
         try:
-            self.pipeline.check(self.selection)
+            self.pipeline.check(self.selection, self.store.folder)
         except ConfigError as error:
             raise _Refused(str(error)) from error
 

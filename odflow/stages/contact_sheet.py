@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from odflow.formats.contact_sheet import DrawnBox
+    from odflow.graph.checking import Checking
 
 
 class ContactSheet(Stage):
@@ -32,6 +33,14 @@ class ContactSheet(Stage):
     width: int = Field(320, ge=80, le=4096, description="width of each picture in pixels")
 
     sheet: OutputFile = output("contact_sheet.png", "the pictures with their boxes")
+
+    def check(self, checking: Checking) -> None:
+        """See that there are boxes to draw and images to draw them on."""
+        from odflow.checks import check_image_folder, table_of
+
+        for field in ("detections", "ground_truth"):
+            table_of(checking, field)
+        check_image_folder(checking, "images")
 
     def run(self, job: Job) -> None:
         """Choose the pictures and draw them."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from odflow.formats.class_ids import UnknownIds
     from odflow.formats.images import ImageFile
+    from odflow.graph.checking import Checking
     from odflow.inference.run import Seen
 
 _NAMED_AT_MOST = 20
@@ -44,6 +45,17 @@ class Detect(DetectorStage):
 
     detections: OutputFile = output("detections.csv", "one row a detection, boxes in whole pixels")
     images_seen: OutputFile = output("images.csv", "one row an image, readable or not")
+
+    def check(self, checking: Checking) -> None:
+        """See that there are a model, its classes and images."""
+        from odflow.checks import check_image_folder, check_model, label_map_of
+        from odflow.formats.expected import ExpectedTable
+
+        check_model(checking, "model")
+        check_image_folder(checking, "images", "root")
+        label_map = label_map_of(checking, "label_map", "model")
+        if label_map:
+            checking.expect("detections", ExpectedTable(frozenset(label_map.names.values())))
 
     def also_reads(self) -> Iterable[Path]:
         """The images that a list file names."""

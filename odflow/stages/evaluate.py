@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from odflow.formats.detection_writer import DetectionWriter
     from odflow.formats.label_map import LabelMap
     from odflow.formats.labelled_images import LabelledImage
+    from odflow.graph.checking import Checking
     from odflow.inference.run import Seen
     from odflow.ops.metrics import CocoMetrics
 
@@ -59,6 +60,16 @@ class Evaluate(DetectorStage):
         ):
             raise ValueError("give either records, or images together with annotations")
         return self
+
+    def check(self, checking: Checking) -> None:
+        """See that there are a model and a ground truth whose classes it knows."""
+        from odflow.checks import check_classes, check_image_folder, check_model, check_records, label_map_of
+
+        check_model(checking, "model")
+        check_records(checking, "records")
+        check_image_folder(checking, "images", "root")
+        label_map = label_map_of(checking, "label_map", "model")
+        check_classes(checking, "annotations", label_map, "Add it there, or filter it out.")
 
     def also_reads(self) -> Iterable[Path]:
         """The images that a list file names."""

@@ -7,14 +7,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from odflow.errors import ConfigError, InputError
+from odflow.errors import InputError
 from odflow.graph import InputFolder, InputPath, Job, OutputFolder, Stage, output
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from odflow.graph.checking import Checking
 
 PARTS = ("pipeline.config", "label_map.pbtxt", "checkpoint")
 
@@ -63,6 +65,30 @@ class Export(Stage):
         "exported", "the files of formats, checkpoint/, pipeline.config, label_map.pbtxt"
     )
 
+    @model_validator(mode="after")
+    def _ranges_of_int8(self) -> Export:
+        if "tflite_int8" in self.formats and self.images is None:
+            raise ValueError(
+                "tflite_int8 needs images, some like those that the detector will see; the ranges of int8 "
+                "are set by them"
+            )
+        return self
+
+    def check(self, checking: Checking) -> None:
+        """See that the detector was trained and can be written in these forms."""
+        from odflow.checks import check_image_folder, trained_of
+        from odflow.training.export.convertible import check_convertible
+
+        for field in ("images", "check_images"):
+            check_image_folder(checking, field)
+        if checking.given("trained") and not checking.passes(self._check_parts, "trained"):
+            return
+        trained = trained_of(checking, "trained")
+        checking.expect("exported", trained)
+        if trained and trained.settings and {"tflite", "tflite_int8"} & set(self.formats):
+            settings: Any = trained.settings
+            checking.passes(lambda: check_convertible(settings), "formats")
+
     def also_reads(self) -> Iterable[Path]:
         """The images that list files name."""
         from odflow.formats.images import find_images
@@ -72,7 +98,7 @@ class Export(Stage):
 
     def run(self, job: Job) -> None:
         """Build the network of the trained config around the trained weights, and write it out."""
-        self._check_inputs()
+        self._check_parts()
         from odflow.odapi.names_alone import with_names_alone
         from odflow.odapi.pipeline_config import pipeline_config_text, read_pipeline_config
         from odflow.training.translation import translate
@@ -102,25 +128,21 @@ class Export(Stage):
         kind = detector_architecture(settings)
         lite = kind
         if {"tflite", "tflite_int8"} & set(self.formats):
-            from odflow.training.export.tflite import check_convertible, class_agnostic
+            from odflow.training.export.convertible import check_convertible
+            from odflow.training.export.tflite import class_agnostic
 
-            check_convertible(kind)
+            check_convertible(settings)
             lite = detector_architecture(class_agnostic(settings)) if self.tflite_nms == "fast" else kind
         detector = trained_detector(kind, self.trained)
         light = Detector(detector.network, lite) if lite is not kind else detector
         return {form: light if form.startswith("tflite") else detector for form in self.formats}
 
-    def _check_inputs(self) -> None:
+    def _check_parts(self) -> None:
         for part in PARTS:
             if not (self.trained / part).exists():
                 raise InputError(
                     f"{self.trained}: has no {part}; wanted: the folder that the stage train wrote."
                 )
-        if "tflite_int8" in self.formats and self.images is None:
-            raise ConfigError(
-                "export: tflite_int8 needs images, some like those that the detector will see; the "
-                "ranges of int8 are set by them."
-            )
 
     def _write(self, form: str, detector: Any) -> None:
         from odflow.training.export.graphs import write_frozen_graph, write_saved_model

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from odflow.formats.label_map import LabelMap
+    from odflow.graph.checking import Checking
+
     Mask = NDArray[np.bool_]
     Rule = tuple[str, Any, Callable[[pd.DataFrame, Any], Mask]]
 
@@ -77,13 +80,34 @@ class Filter(Stage):
         "the classes that may be left, ids from 1, in the order of classes, else of label_map, else by name",
     )
 
+    def check(self, checking: Checking) -> None:
+        """See that the classes are there, and tell which will be left."""
+        from odflow.checks import label_map_of, table_of
+        from odflow.formats.expected import ExpectedClasses, ExpectedTable
+
+        label_map, table = label_map_of(checking, "label_map"), table_of(checking, "detections")
+        if table is None or (self.label_map is not None and label_map is None):
+            return
+        for field, line in self._unknown_classes(table.classes, label_map):
+            checking.problem(line, field)
+        left = self._classes_left(table.classes, label_map)
+        chosen = table.chosen or bool(self.classes)
+        checking.expect("kept", ExpectedTable(frozenset(left), chosen))
+        if label_map or chosen:
+            ids = {name: number for number, name in enumerate(left, 1)}
+            checking.expect("kept_label_map", ExpectedClasses(ids))
+
     def run(self, job: Job) -> None:
         """Apply the rules and say what each dropped."""
         from odflow.formats.detections import read_detections, write_detections
+        from odflow.formats.label_map import Label, LabelMap
 
         boxes = read_detections(self.detections)
         found = set(boxes["class"])
-        self._check_classes(job.name, found)
+        label_map = self._known_classes()
+        wrong = list(self._unknown_classes(found, label_map))
+        if wrong:
+            raise ConfigError("\n".join(f"{job.name}: {field} {line}" for field, line in wrong))
         if self.rename:
             renamed = boxes["class"].isin(list(self.rename)).sum()
             boxes["class"] = [self.rename.get(name, name) for name in boxes["class"]]
@@ -95,7 +119,9 @@ class Filter(Stage):
             boxes = boxes[keeps(boxes, limit)]
             job.say(f"{name}: {before - len(boxes)} of {before} boxes dropped")
         write_detections(boxes, self.kept)
-        self._write_label_map(found)
+        left = self._classes_left(found, label_map)
+        written = LabelMap(tuple(Label(i, name) for i, name in enumerate(left, 1)))
+        self.kept_label_map.write_text(written.to_text(), encoding="utf-8")
         images, classes = boxes["filename"].nunique(), boxes["class"].nunique()
         job.say(f"kept {len(boxes)} boxes of {classes} classes in {images} images")
 
@@ -122,25 +148,20 @@ class Filter(Stage):
         unit = boxes[["width", "height"]].to_numpy("float64").T if self.size_unit == "share" else 1.0
         return np.stack(sides(boxes[_BOX].to_numpy())) / unit
 
-    def _write_label_map(self, found: set[str]) -> None:
-        """Write the label map for training on what is left."""
-        from odflow.formats.label_map import Label, LabelMap, read_label_map
-
-        known = sorted(found)
-        if self.label_map is not None:
-            known = list(read_label_map(self.label_map).names.values())
-        after = [self.rename.get(name, name) for name in known]
-        names = [name for name in dict.fromkeys(self.classes or after) if name not in self.drop_classes]
-        label_map = LabelMap(tuple(Label(i, name) for i, name in enumerate(names, 1)))
-        self.kept_label_map.write_text(label_map.to_text(), encoding="utf-8")
-
-    def _check_classes(self, stage: str, found: set[str]) -> None:
-        """Refuse every class that neither the label map nor the table knows."""
+    def _known_classes(self) -> LabelMap | None:
         from odflow.formats.label_map import read_label_map
 
-        known = set(found)
-        if self.label_map is not None:
-            known |= set(read_label_map(self.label_map).ids)
+        return None if self.label_map is None else read_label_map(self.label_map)
+
+    def _classes_left(self, found: Iterable[str], label_map: LabelMap | None) -> list[str]:
+        """The classes that the label map for training on what is left has, in its order."""
+        known = list(label_map.names.values()) if label_map else sorted(found)
+        after = [self.rename.get(name, name) for name in known]
+        return [name for name in dict.fromkeys(self.classes or after) if name not in self.drop_classes]
+
+    def _unknown_classes(self, found: Iterable[str], label_map: LabelMap | None) -> Iterator[tuple[str, str]]:
+        """Every class that neither the label map nor the table knows: its field, and a line."""
+        known = {*found, *(label_map.ids if label_map else ())}
         after = {self.rename.get(name, name) for name in known} | set(self.rename.values())
         asked: list[tuple[str, Iterable[str], set[str]]] = [
             ("rename", self.rename, known),
@@ -148,17 +169,13 @@ class Filter(Stage):
             ("drop_classes", self.drop_classes, after),
             ("min_scores", self.min_scores, after),
         ]
-        source = (
+        lacking = (
             f"neither {self.label_map} nor the table knows" if self.label_map else "the table does not hold"
         )
-        wrong = [
-            f'{stage}: {field} names the class "{name}", which {source}.{nearest(name, names)}'
-            for field, classes, names in asked
-            for name in classes
-            if name not in names
-        ]
-        if wrong and known:
-            raise ConfigError("\n".join(wrong))
+        for field, classes, names in asked if known else ():
+            for name in classes:
+                if name not in names:
+                    yield field, f'names the class "{name}", which {lacking}.{nearest(name, names)}'
 
 
 def _is_one_of(boxes: pd.DataFrame, classes: list[str]) -> Mask:

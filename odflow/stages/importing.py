@@ -66,7 +66,9 @@ class Import(Stage):
         return self
 
     def check(self, checking: Checking) -> None:
-        """The kind of the annotations, and the names of the classes."""
+        """The kind of the annotations, the images, and the names of the classes."""
+        from odflow.checks import check_image_folder
+        from odflow.formats.expected import ExpectedTable
         from odflow.formats.class_names import read_class_names
 
         annotations, names = checking.given("annotations"), checking.given("names")
@@ -74,7 +76,9 @@ class Import(Stage):
             wanted = "file" if self.format == "labels_json" else "folder"
             checking.problem(f"{annotations} is no {wanted}, as {self.format} needs it.", "annotations")
         if self.format == "yolo" and names is not None:
-            checking.attempt(lambda: read_class_names(names), "names")
+            found = checking.attempt(lambda: read_class_names(names), "names")
+            checking.expect("table", found and ExpectedTable(frozenset(found.values())))
+        check_image_folder(checking, "images")
 
     def run(self, job: Job) -> None:
         """Write the table and the list of the images that it is about."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from odflow.graph import InputFile, InputFolder, Job, OutputFolder, Stage, output
+
+if TYPE_CHECKING:
+    from odflow.graph.checking import Checking
 
 
 class FromFrozen(Stage):
@@ -35,6 +38,16 @@ class FromFrozen(Stage):
     count: int = Field(64, ge=1, description="how many of these photographs are looked at")
 
     trained: OutputFolder = output("trained", "checkpoint/, pipeline.config, label_map.pbtxt, import.json")
+
+    def check(self, checking: Checking) -> None:
+        """See that there is a frozen graph, and that its config and classes fit each other."""
+        from odflow.checks import check_image_folder, check_model
+        from odflow.training.trained_folder import Imported
+
+        check_model(checking, "graph")
+        check_image_folder(checking, "images")
+        if checking.given("graph"):
+            checking.passes(Imported(self._config(), self._label_map()).settings, "pipeline_config")
 
     def also_reads(self) -> Iterable[Path]:
         """The config and the label map beside the graph."""

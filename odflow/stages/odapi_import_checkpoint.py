@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, field_validator
 
 from odflow.graph import InputFile, InputPath, Job, OutputFolder, Stage, output
+
+if TYPE_CHECKING:
+    from odflow.graph.checking import Checking
 
 
 class ImportCheckpoint(Stage):
@@ -40,6 +43,15 @@ class ImportCheckpoint(Stage):
         from odflow.odapi.checkpoint import existing_path
 
         return existing_path(path)
+
+    def check(self, checking: Checking) -> None:
+        """See that there is a checkpoint, and that its config and classes fit each other."""
+        from odflow.checks import check_checkpoint
+        from odflow.training.trained_folder import Imported
+
+        check_checkpoint(checking, "checkpoint")
+        if checking.given("checkpoint") and checking.given("pipeline_config"):
+            checking.passes(Imported(self.pipeline_config, self._label_map()).settings, "pipeline_config")
 
     def also_reads(self) -> Iterable[Path]:
         """All files of the checkpoint, and the label map beside it."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from odflow.graph import InputFile, Job, OutputFile, Stage, output
+
+if TYPE_CHECKING:
+    from odflow.graph.checking import Checking
 
 
 class Translate(Stage):
@@ -29,6 +33,16 @@ class Translate(Stage):
     )
     table: OutputFile = output("translation.json", "every field: honoured, approximated, ... and why")
     page: OutputFile = output("translation.md", "the same table to read")
+
+    def check(self, checking: Checking) -> None:
+        """See that the config can be translated."""
+        from odflow import checks
+        from odflow.odapi.coverage_report import CoverageReport
+
+        change = partial(checks.set_fields, checking, changes=self.set)
+        found = checks.translation_of(checking, "pipeline_config", self.pipeline_config, change)
+        if found and self.strict:
+            checking.passes(CoverageReport.of(found.config, found.coverage).check_strict, "strict")
 
     def run(self, job: Job) -> None:
         """Read, change, translate, write; TensorFlow is not needed."""

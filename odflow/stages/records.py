@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from odflow.formats.image_check import Verify
     from odflow.formats.od_example import Boxes
+    from odflow.graph.checking import Checking
 
 
 class Records(Stage):
@@ -55,6 +56,16 @@ class Records(Stage):
     )
 
     records: OutputFolder = output("records", "folder of the TFRecord files")
+
+    def check(self, checking: Checking) -> None:
+        """See that the label map knows the classes, that there are images, and room for them."""
+        from odflow.checks import check_classes, check_image_folder, check_room, label_map_of
+
+        label_map = label_map_of(checking, "label_map")
+        if self.unknown_classes == "error":
+            check_classes(checking, "detections", label_map, "Add it there, or set unknown_classes: drop.")
+        check_image_folder(checking, "images")
+        check_room(checking, "images")
 
     def run(self, job: Job) -> None:
         """Write each shard from every n-th image, by name, and read it back."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
 from odflow.errors import InputError, TableError, nearest
 from odflow.graph.job import Job
 from odflow.graph.stage import InputFile, OutputFile, Stage, output
+
+if TYPE_CHECKING:
+    from odflow.graph.checking import Checking
 
 
 class Split(Stage):
@@ -66,6 +69,14 @@ class Split(Stage):
         if self.keep_empty and self.images_seen is None:
             raise ValueError("keep_empty needs images_seen: detect's images.csv, or a list of images")
         return self
+
+    def check(self, checking: Checking) -> None:
+        """Tell that both sides have the classes of the table."""
+        from odflow.checks import table_of
+
+        table = table_of(checking, "detections")
+        for side in ("train", "valid"):
+            checking.expect(side, table)
 
     def run(self, job: Job) -> None:
         """Write the boxes and the image names of both sides."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -13,6 +14,7 @@ from odflow.errors import ConfigError
 from odflow.graph import InputFile, InputPath, Job, OutputFolder, Stage, output
 
 if TYPE_CHECKING:
+    from odflow.graph.checking import Checking
     from odflow.training.settings import DetectorSettings
 
 
@@ -94,6 +96,45 @@ class Train(Stage):
             raise ValueError("workers needs strategy: ray")
         return self
 
+    def check(self, checking: Checking) -> None:
+        """See that the config can be trained on the records from where it starts, and with what classes."""
+        from odflow import checks
+        from odflow.formats.expected import ExpectedClasses
+        from odflow.odapi.coverage_report import CoverageReport
+        from odflow.training.loop.frozen_variables import check_patterns
+
+        for field in ("train_records", "valid_records"):
+            checks.check_records(checking, field)
+        label_map = checks.label_map_of(checking, "label_map")
+        checks.check_checkpoint(checking, "fine_tune_checkpoint")
+        found = checks.translation_of(checking, "config", self.config, partial(self._change, checking))
+        if found is None:
+            return
+        own = None if self.fine_tune_checkpoint else _own_checkpoint(found.config)
+        if own:
+            checks.check_checkpoint(checking, "config", own)
+        training, options = found.settings.training, (self.strategy, self.workers)
+        checks.check_replicas(checking, *options, training.batch_size, self.accumulate)
+        checking.passes(lambda: check_patterns(training), "config")
+        if self.strict:
+            checking.passes(CoverageReport.of(found.config, found.coverage).check_strict, "strict")
+        if label_map is None:
+            return
+        kind = found.config.model.WhichOneof("model")
+        field = f"model.{kind}.num_classes"
+        checking.passes(
+            lambda: _check_classes(field, found.settings.model.num_classes, label_map.ids, self), "config"
+        )
+        checking.expect("trained", ExpectedClasses(label_map.ids, found.settings))
+
+    def _change(self, checking: Checking, config: Any) -> bool:
+        """Set what the stage sets in its config; whether that can be."""
+        from odflow import checks
+
+        if not checks.set_fields(checking, config, self.set):
+            return False
+        return checking.passes(lambda: self._fill(config), "config")
+
     def also_reads(self) -> Iterable[Path]:
         """The files of a checkpoint that the config, or an index file, names."""
         from odflow.odapi.checkpoint import checkpoint_files
@@ -121,12 +162,22 @@ class Train(Stage):
     def _filled_config(self) -> Any:
         """The config as `set` changes it, with the stage's inputs in the places that they stand in for."""
         from odflow.odapi.assignment import set_field
-        from odflow.odapi.pipeline_config import read_pipeline_config, unfilled_paths
+        from odflow.odapi.pipeline_config import read_pipeline_config
 
         config = read_pipeline_config(self.config)
-        given = {path: value for path, value in self._fillings().items() if value is not None}
-        for path, value in {**self.set, **given}.items():
+        for path, value in self.set.items():
             set_field(config, path, value)
+        self._fill(config)
+        return config
+
+    def _fill(self, config: Any) -> None:
+        """Put the stage's inputs into a config; none of its places may be left open."""
+        from odflow.odapi.assignment import set_field
+        from odflow.odapi.pipeline_config import unfilled_paths
+
+        for path, value in self._fillings().items():
+            if value is not None:
+                set_field(config, path, value)
         if self.valid_records is None:
             config.ClearField("eval_input_reader")
         unfilled = unfilled_paths(config)
@@ -140,7 +191,6 @@ class Train(Stage):
             raise ConfigError(
                 f"{self.config}: train_config.num_steps is 0 (for ever). Give the stage num_steps."
             )
-        return config
 
     def _fillings(self) -> dict[str, Any]:
         # Names alone: a trained config carries no path of the machine that made it.

@@ -14,7 +14,6 @@ from flatbuffers import flexbuffers  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from tensorflow.lite.tools import flatbuffer_utils
 
-from odflow.errors import ConfigError
 from odflow.inference.image_input import resize
 from odflow.inference.tflite import POST_PROCESS
 from odflow.training.detection.post_processing import AnchorPredictions
@@ -36,27 +35,6 @@ class AnchorDetector(Protocol):
         """What the network says of each anchor."""
 
 
-def check_convertible(kind: DetectorArchitecture) -> None:
-    """Refuse what TFLite's detection operation cannot do.
-
-    Raises:
-        ConfigError: no one-stage detector with anchors, images of no fixed size, or soft suppression.
-    """
-    wanted = 'leave "tflite" and "tflite_int8" out of formats'
-    if not isinstance(kind, AnchorDetector):
-        raise ConfigError(
-            f"export: {POST_PROCESS} ends one-stage detectors with anchors (model.ssd) alone; {wanted}."
-        )
-    model: Any = kind.settings.model
-    if model.resizer.min_dimension is not None:
-        raise ConfigError(
-            f"export: a TFLite file takes images of one size, and the config has a "
-            f"keep_aspect_ratio_resizer; {wanted}, or train with a fixed_shape_resizer."
-        )
-    if model.post_processing.soft_nms_sigma > 0.0:
-        raise ConfigError(f"export: {POST_PROCESS} has no soft_nms_sigma; {wanted}, or set it to 0.")
-
-
 def class_agnostic(settings: DetectorSettings) -> DetectorSettings:
     """The same detector with the operation's fast suppression, which is the API's class-agnostic one."""
     model: Any = settings.model
@@ -74,7 +52,7 @@ def convert(
     TFLite_Detection_PostProcess: boxes (1, M, 4), classes (1, M) from 0, scores (1, M), count (1,).
 
     Args:
-        kind: an `AnchorDetector`, see `check_convertible`.
+        kind: an `AnchorDetector`, see `convertible.check_convertible`.
         network: its network, with weights.
         images: (height, width, 3) uint8 RGB arrays of any size, such as the detector will
             see; where given, weights and activations become int8 by what these need.

@@ -9,6 +9,20 @@ from odflow.errors import ConfigError, nearest
 from odflow.training.settings import Training
 
 
+def check_patterns(training: Training) -> None:
+    """See that the patterns of variables are regular expressions; what they match is known later.
+
+    Raises:
+        ConfigError: some are not; one line for each.
+    """
+    wrong: list[str] = []
+    for field in ("update_trainable_variables", "freeze_variables"):
+        for pattern in getattr(training, field):
+            _compiled(field, pattern, wrong)
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+
+
 def trained_names(names: Mapping[str, Sequence[str]], training: Training) -> list[str]:
     """Choose by `update_trainable_variables`, then by `freeze_variables`.
 
@@ -48,10 +62,8 @@ def trained_names(names: Mapping[str, Sequence[str]], training: Training) -> lis
 
 
 def _matches(field: str, pattern: str, names: Mapping[str, Sequence[str]], wrong: list[str]) -> set[str]:
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        wrong.append(f'train_config.{field}: "{pattern}" is no regular expression: {error}.')
+    expression = _compiled(field, pattern, wrong)
+    if expression is None:
         return set()
     found = {key for key, others in names.items() if any(map(expression.match, (key, *others)))}
     if not found:
@@ -61,6 +73,14 @@ def _matches(field: str, pattern: str, names: Mapping[str, Sequence[str]], wrong
             f'train_config.{field}: "{pattern}" matches the beginning of no variable.{_nearest(plain, known)}'
         )
     return found
+
+
+def _compiled(field: str, pattern: str, wrong: list[str]) -> re.Pattern[str] | None:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        wrong.append(f'train_config.{field}: "{pattern}" is no regular expression: {error}.')
+        return None
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:

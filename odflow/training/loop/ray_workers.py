@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from odflow.errors import ConfigError, OdflowError, StageError
+from odflow.training.loop.replicas import replica_batch
 from odflow.training.loop.run_options import Data, Folders, Options
-from odflow.training.loop.strategies import replica_batch
 from odflow.training.settings import Settings
 
 if TYPE_CHECKING:

@@ -21,8 +21,9 @@ from odflow.training.loop.batches import batch_names, broken_examples, training_
 from odflow.training.loop.frozen_variables import trained_names
 from odflow.training.loop.learning_rate import Schedule
 from odflow.training.loop.optimizers import MovingAverage, build_optimizer
+from odflow.training.loop.replicas import replica_batch
 from odflow.training.loop.run_options import Options
-from odflow.training.loop.strategies import build_strategy, least, replica_batch
+from odflow.training.loop.strategies import build_strategy, least
 from odflow.training.loop.train_step import Losses, TrainStep
 from odflow.training.settings import Settings
 

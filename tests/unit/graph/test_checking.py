@@ -69,7 +69,7 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def told(path: Path, *settings: str, selection: Selection | None = None) -> list[str]:
     chosen = selection or Selection()
     try:
-        read_pipeline(path, REGISTRY, settings, chosen).check(chosen)
+        read_pipeline(path, REGISTRY, settings, chosen).check(chosen, Path())
     except ConfigError as error:
         return str(error).splitlines()
     return []

@@ -15,6 +15,7 @@ from odflow.graph.stage import InputFile, InputFolder, InputPath, OutputFile, Ou
 if TYPE_CHECKING:
     import pandas as pd
 
+    from odflow.graph.checking import Checking
     from odflow.heads.pose.people import People
     from odflow.heads.pose.settings import PoseModel
     from odflow.heads.pose.skeleton import Skeleton
@@ -61,6 +62,19 @@ class Detect(Stage):
         if self.detections is not None and self.persons is not None:
             raise ValueError("give either detections or persons, a table that says where people are")
         return self
+
+    def check(self, checking: Checking) -> None:
+        """See that there are a model of poses, images, and boxes of people."""
+        from odflow.checks import check_image_folder, table_of
+        from odflow.heads.pose.settings import POSE
+
+        if checking.given("model"):
+            checking.passes(lambda: POSE.exported_model(self.model), "model")
+        check_image_folder(checking, "images")
+        boxes = table_of(checking, "detections")
+        if boxes and self.person_class not in boxes.classes:
+            near = nearest(self.person_class, boxes.classes)
+            checking.problem(f'the table has no class "{self.person_class}".{near}', "person_class")
 
     def run(self, job: Job) -> None:
         """Find, write the table, draw; unreadable images are counted and named."""

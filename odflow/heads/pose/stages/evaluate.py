@@ -15,6 +15,7 @@ from odflow.graph.stage import InputFile, InputFolder, InputPath, OutputFile, St
 if TYPE_CHECKING:
     import pandas as pd
 
+    from odflow.graph.checking import Checking
     from odflow.heads.pose.measures import Metrics, Truth
     from odflow.heads.pose.settings import PoseModel
     from odflow.heads.pose.skeleton import Skeleton
@@ -60,6 +61,19 @@ class Evaluate(Stage):
         if (self.model is None) == (self.skeleton is None):
             raise ValueError("give skeleton with predictions, and only then: a model has its own")
         return self
+
+    def check(self, checking: Checking) -> None:
+        """See that there are a model of poses and images, or that the skeleton is known."""
+        from odflow.checks import check_image_folder
+        from odflow.heads.pose.settings import POSE
+        from odflow.heads.pose.skeleton import read_skeleton
+
+        model, skeleton = checking.given("model"), self.skeleton
+        if model:
+            checking.passes(lambda: POSE.exported_model(model), "model")
+        if skeleton is not None:
+            checking.passes(lambda: read_skeleton(skeleton), "skeleton")
+        check_image_folder(checking, "images")
 
     def run(self, job: Job) -> None:
         """Find where asked to, compare, write figures and curves."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from odflow.formats.images import ImageSize
     from odflow.formats.pose_annotations import AnnotatedPeople
+    from odflow.graph.checking import Checking
     from odflow.heads.pose.left_out import LeftOut
 
 
@@ -50,6 +51,12 @@ class Import(Stage):
         if self.format == "flic" and self.train_count is not None:
             raise ValueError("flic says itself who is train and test; leave train_count out")
         return self
+
+    def check(self, checking: Checking) -> None:
+        """See that the skeleton is known."""
+        from odflow.heads.pose.skeleton import read_skeleton
+
+        checking.passes(lambda: read_skeleton(self.skeleton or self.format), "skeleton")
 
     def also_reads(self) -> Iterable[Path]:
         """A skeleton of one's own."""

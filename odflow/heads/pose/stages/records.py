@@ -16,6 +16,7 @@ from odflow.graph.stage import InputFile, InputFolder, OutputFolder, Stage, outp
 
 if TYPE_CHECKING:
     from odflow.formats.keypoints import Fault
+    from odflow.graph.checking import Checking
     from odflow.heads.pose.left_out import LeftOut
     from odflow.heads.pose.person import Person
 
@@ -38,6 +39,18 @@ class Records(Stage):
     )
 
     records: OutputFolder = output("records", "folder of the TFRecord files")
+
+    def check(self, checking: Checking) -> None:
+        """See that the skeleton is known, and that there are people and images."""
+        from odflow.checks import check_image_folder, check_room
+        from odflow.formats.keypoints import read_keypoints
+        from odflow.heads.pose.skeleton import read_skeleton
+
+        skeleton = checking.attempt(lambda: read_skeleton(self.skeleton), "skeleton")
+        if skeleton and checking.given("keypoints"):
+            checking.passes(lambda: read_keypoints(self.keypoints, skeleton.joints), "keypoints")
+        check_image_folder(checking, "images")
+        check_room(checking, "images")
 
     def also_reads(self) -> Iterable[Path]:
         """A skeleton of one's own."""

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from zlib import crc32
 
 from pydantic import Field, field_validator, model_validator
 
-from odflow.errors import ConfigError, InputError, nearest
+from odflow.errors import nearest
 from odflow.graph.job import Job
 from odflow.graph.journal import Journal
 from odflow.graph.stage import OutputFile, OutputFolder, Stage, output
 
 if TYPE_CHECKING:
+    from odflow.graph.checking import Checking
     from odflow.heads.render.recipe import Settings
 
 _PRIMITIVES = ("cube", "sphere", "cone", "cylinder", "torus", "monkey")
@@ -108,19 +108,19 @@ class Render(Stage):
             raise ValueError("the class figure is the articulated figure; call the object otherwise")
         return self
 
+    def check(self, checking: Checking) -> None:
+        """See that Blender and the models are there."""
+        checking.need_package("bpy", "blender")
+        for path in self._files():
+            if not path.is_file():
+                checking.problem(f"there is no model {path}. Give a file that is there.", "objects")
+
     def also_reads(self) -> Iterable[Path]:
         """The models."""
         return [path for path in self._files() if path.is_file()]
 
     def run(self, job: Job) -> None:
         """Render what a stopped run left, then write the tables."""
-        lacking = [str(path) for path in self._files() if not path.is_file()]
-        if lacking:
-            raise InputError(
-                f"{job.name}: there is no model {', '.join(lacking)}. Give a file that is there."
-            )
-        if find_spec("bpy") is None:
-            raise ConfigError(f'{job.name}: Blender is not installed. Use: pip install "odflow[blender]"')
         for folder in (self.images, self.masks):
             folder.mkdir(exist_ok=True)
         with Journal(job.staging / "journal") as journal:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from odflow.formats.images import ImageFile
+    from odflow.graph.checking import Checking
     from odflow.heads.segmentation.finding import Place
 
 _NAMED_AT_MOST = 20
@@ -66,6 +67,22 @@ class Detect(Stage):
         if self.box_classes is not None and self.detections is None:
             raise ValueError("box_classes needs detections: the table of the boxes")
         return self
+
+    def check(self, checking: Checking) -> None:
+        """See that there are a model of segmentation, images, and boxes of the classes to look in."""
+        from odflow.checks import check_image_folder, table_of
+        from odflow.heads.segmentation.settings import SEGMENTATION
+
+        if checking.given("model"):
+            checking.passes(lambda: SEGMENTATION.exported_model(self.model), "model")
+        check_image_folder(checking, "images")
+        boxes = table_of(checking, "detections")
+        if boxes is None:
+            return
+        for index, name in enumerate(self.box_classes or ()):
+            if name not in boxes.classes:
+                near = nearest(name, boxes.classes)
+                checking.problem(f'the table has no class "{name}".{near}', "box_classes", index)
 
     def run(self, job: Job) -> None:
         """Write the mask of every image; unreadable ones are counted, listed and named at the end."""

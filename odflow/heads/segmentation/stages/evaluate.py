@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from odflow.formats.contact_sheet import ContactSheet
+    from odflow.graph.checking import Checking
     from odflow.heads.segmentation.comparison import Compared
 
 _TOLD_AT_MOST = 20
@@ -50,6 +51,15 @@ class Evaluate(Stage):
     pictures: OutputFolder = output(
         "pictures", "contact_sheet.png: image, truth, prediction; training.png where trained is given"
     )
+
+    def check(self, checking: Checking) -> None:
+        """See that there are a model of segmentation and records."""
+        from odflow.checks import check_records
+        from odflow.heads.segmentation.settings import SEGMENTATION
+
+        if checking.given("model"):
+            checking.passes(lambda: SEGMENTATION.exported_model(self.model), "model")
+        check_records(checking, "records")
 
     def run(self, job: Job) -> None:
         """Find every mask, compare, write figures and pictures."""

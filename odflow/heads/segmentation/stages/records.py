@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from odflow.formats.images import ImageFile
     from odflow.formats.mask_classes import ClassNumbers
     from odflow.formats.masks import Mask, MaskSet
+    from odflow.graph.checking import Checking
     from odflow.heads.segmentation.audit import MaskAudit
 
     Pair = tuple[ImageFile, Mask]
@@ -92,6 +93,17 @@ class Records(Stage):
         if self.train_count is not None and self.valid_images is not None:
             raise ValueError("train_count and valid_images both say how to split; leave one out")
         return self
+
+    def check(self, checking: Checking) -> None:
+        """See that the classes are named, that there are images, and room for them."""
+        from odflow.checks import check_image_folder, check_room
+        from odflow.formats.mask_classes import read_mask_classes
+
+        names = checking.given("names")
+        if names and self.format != "coco":
+            checking.passes(lambda: read_mask_classes(names), "names")
+        check_image_folder(checking, "images")
+        check_room(checking, "images")
 
     def run(self, job: Job) -> None:
         """Write both sides, each shard from every n-th image; nothing is left when a mask is wrong."""

@@ -12,6 +12,7 @@ from odflow.graph.job import Job
 from odflow.graph.stage import InputPath, OutputFile, Stage, output
 
 if TYPE_CHECKING:
+    from odflow.graph.checking import Checking
     from odflow.ops.multilabel_metrics import Metrics, Scores, Truth
 
 
@@ -37,6 +38,15 @@ class Evaluate(Stage):
         "metrics.json", "mAP, AP/CLASS, F1/CLASS at the threshold, 0 to 1, and the counts of each class"
     )
     curves: OutputFile = output("precision_recall.png", "precision over recall, per class")
+
+    def check(self, checking: Checking) -> None:
+        """See that there are a model of visibility and records."""
+        from odflow.checks import check_records
+        from odflow.heads.visibility.settings import VISIBILITY
+
+        if checking.given("model"):
+            checking.passes(lambda: VISIBILITY.exported_model(self.model), "model")
+        check_records(checking, "records")
 
     def run(self, job: Job) -> None:
         """Score every image, compare, write figures and curves."""

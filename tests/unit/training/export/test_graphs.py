@@ -175,19 +175,18 @@ def changed(settings, **parts):
 
 
 def test_what_tflite_cannot_do_is_refused_before_the_work(settings):
-    from odflow.training.architecture import architecture
-    from odflow.training.export.tflite import check_convertible
+    from odflow.training.export.convertible import check_convertible
 
     model = settings.model
     stretched = dataclasses.replace(model.resizer, min_dimension=96)
     with pytest.raises(ConfigError, match="keep_aspect_ratio_resizer"):
-        check_convertible(architecture(changed(settings, resizer=stretched)))
+        check_convertible(changed(settings, resizer=stretched))
     soft = dataclasses.replace(model.post_processing, soft_nms_sigma=0.5)
     with pytest.raises(ConfigError, match="soft_nms_sigma"):
-        check_convertible(architecture(changed(settings, post_processing=soft)))
+        check_convertible(changed(settings, post_processing=soft))
     with pytest.raises(ConfigError, match="one-stage detectors"):
-        check_convertible(object())
-    check_convertible(architecture(settings))
+        check_convertible(dataclasses.replace(settings, model=object()))
+    check_convertible(settings)
 
 
 @pytest.mark.slow
