@@ -68,8 +68,8 @@ class Import(Stage):
     def check(self, checking: Checking) -> None:
         """The kind of the annotations, the images, and the names of the classes."""
         from odflow.checks import check_image_folder
-        from odflow.formats.expected import ExpectedTable
         from odflow.formats.class_names import read_class_names
+        from odflow.formats.expected import ExpectedTable
 
         annotations, names = checking.given("annotations"), checking.given("names")
         if annotations is not None and annotations.is_dir() == (self.format == "labels_json"):

@@ -238,17 +238,22 @@ MISTAKES = {
 }
 
 
+IN_PROCESS = ("Ray is not installed", "Blender is not installed", "the disk is full")
+"""They change this process, not the folder."""
+
+
 class Given(NamedTuple):
     change: Callable[[], None]
     pattern: str
     settings: list[str]
+    here_only: bool = False
 
 
 def mistake(name: str) -> Given:
     first, pattern, *settings = MISTAKES[name]
     if isinstance(first, str):
         return Given(lambda: None, pattern, [first, *settings])
-    return Given(first, pattern, settings)
+    return Given(first, pattern, settings, name in IN_PROCESS)
 
 
 class Hidden:
@@ -278,12 +283,9 @@ class Disk:
         return found._replace(free=0) if self.full else found
 
 
-@pytest.fixture
-def retrain(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with retrain.yaml of the quickstart's teacher, in which all is right."""
+def set_up(project: Path) -> None:
+    """Fill the folder of this process: retrain.yaml with the quickstart's teacher, in which all is right."""
     teacher = project / "pipelines/quickstart/teacher"
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TF_CONFIG", raising=False)
     shutil.copy(teacher / "frozen_inference_graph.pb", "teacher.pb")
     shutil.copy(teacher / "label_map.pbtxt", "label_map.pbtxt")
     shutil.copytree(teacher / "checkpoint", "checkpoint")
@@ -302,10 +304,17 @@ def retrain(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     Path("retrain.yaml").write_text(text)
     Path("images").mkdir()
     Image.new("RGB", (64, 48)).save("images/a.jpg")
-    two = Path("two_stages")
-    shutil.copytree("checkpoint", two / "checkpoint")
-    shutil.copy("label_map.pbtxt", two)
-    (two / "pipeline.config").write_text(FASTER_RCNN)
+    shutil.copytree("checkpoint", "two_stages/checkpoint")
+    shutil.copy("label_map.pbtxt", "two_stages")
+    Path("two_stages/pipeline.config").write_text(FASTER_RCNN)
+
+
+@pytest.fixture
+def retrain(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a pipeline in which all is right."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    set_up(project)
     hidden, disk = Hidden(), Disk()
     monkeypatch.setattr("importlib.util.find_spec", hidden)
     monkeypatch.setattr("odflow.graph.checking.find_spec", hidden)
