@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from odflow.errors import ConfigError, nearest
+from odflow.formats.config_text import read_text
 from odflow.formats.escapes import advice, unescape
 from odflow.formats.prototext import Entry, Fault, raise_faults, read
-from odflow.formats.text_file import read_text
 from odflow.left_out import shown
 
 LAST_ID = 2**31 - 1

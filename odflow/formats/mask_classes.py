@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from odflow.errors import ConfigError, nearest
+from odflow.formats.class_file import ClassFile, Named, class_number
 from odflow.formats.masks import IGNORE, UNCOVERED
+from odflow.left_out import shown
 
 BACKGROUND = "background"
 IGNORED = "ignore"
@@ -61,20 +62,16 @@ def read_mask_classes(path: Path) -> MaskClasses:
         ConfigError: no such file, not YAML or JSON, no classes in it, or a colour that is none,
             is there twice, or is of a class that has no number.
     """
-    content = _read(path)
-    entries = _entries(path, content, "colors")
-    named = _entries(path, content, "names") or _entries(path, content, "classes")
-    if not named:
-        named = dict(enumerate(name for name in dict.fromkeys(entries.values()) if name != IGNORED))
-    if not named:
+    file = ClassFile(path)
+    colors = file.entries("colors")
+    entries = file.entries("names") or file.entries("classes")
+    if not entries:
+        own = dict.fromkeys(entry.text for entry in colors if entry.text != IGNORED)
+        entries = [Named(1, str(number), name) for number, name in enumerate(own)]
+    if not entries:
         raise ConfigError(f"{path}: has no classes. Wanted names: a list, or number: name; or colors:.")
-    try:
-        names = {int(number): name for number, name in named.items()}
-    except (TypeError, ValueError):
-        raise ConfigError(f"{path}: a class has no number. Wanted names: a list, or number: name.") from None
-    if min(names) < 0:
-        raise ConfigError(f"{path}: class {names[min(names)]} has the number {min(names)}; wanted: from 0.")
-    return MaskClasses(path, names, _colors(path, entries, names))
+    names = {_number(path, entry): entry.text for entry in entries}
+    return MaskClasses(path, names, _colors(path, colors, names))
 
 
 def write_mask_classes(path: Path, names: Mapping[int, str]) -> None:
@@ -125,42 +122,35 @@ def _check_count(names: Mapping[int, str]) -> None:
         )
 
 
-def _read(path: Path) -> dict[Any, Any]:
-    import yaml
-
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path}: cannot be read as YAML or JSON ({reason}).") from None
-    return content if isinstance(content, dict) else {}
-
-
-def _entries(path: Path, content: Mapping[Any, Any], key: str) -> dict[Any, str]:
-    found = content.get(key) or {}
-    entries = dict(enumerate(found)) if isinstance(found, list) else found
-    if not isinstance(entries, dict):
-        raise ConfigError(f"{path}: {key}: is {found!r:.40}. Wanted a list or a mapping.")
-    for entry, name in entries.items():
-        if name is None or isinstance(name, (dict, list)):
-            raise ConfigError(f'{path}: {key}: {entry} has no class name. Quote a colour: "(128, 0, 0)".')
-    return {entry: str(name) for entry, name in entries.items()}
+def _number(path: Path, entry: Named) -> int:
+    number = class_number(entry.key)
+    if number is not None:
+        return number
+    if class_number(entry.key.removeprefix("-")) is not None:
+        raise ConfigError(
+            f"{path}:{entry.line}: class {entry.text} has the number {entry.key}; wanted: from 0."
+        )
+    wanted = "wanted names: a list, or number: name"
+    found = f'class {entry.text} has no number, but "{shown(entry.key)[:40]}"'
+    raise ConfigError(f"{path}:{entry.line}: {found}; {wanted}.")
 
 
 def _colors(
-    path: Path, entries: Mapping[Any, str], names: Mapping[int, str]
+    path: Path, entries: Iterable[Named], names: Mapping[int, str]
 ) -> dict[tuple[int, int, int], int]:
     numbers = {name: number for number, name in sorted(names.items(), reverse=True)} | {IGNORED: IGNORE}
     colors: dict[tuple[int, int, int], int] = {}
-    for key, name in entries.items():
-        color = _color(str(key))
+    for line, key, name in entries:
+        color = _color(key)
         if color is None:
-            raise ConfigError(f'{path}: "{key}" is no colour. Wanted: (128, 0, 0) or "#800000".')
+            raise ConfigError(
+                f'{path}:{line}: "{shown(key)}" is no colour. Wanted: (128, 0, 0) or "#800000".'
+            )
         if color in colors:
-            raise ConfigError(f"{path}: the colour {color} is there twice.")
+            raise ConfigError(f"{path}:{line}: the colour {color} is there twice.")
         if name not in numbers:
             near = nearest(name, names.values())
-            raise ConfigError(f'{path}: {color} is of the class "{name}", which names: lacks.{near}')
+            raise ConfigError(f'{path}:{line}: {color} is of the class "{name}", which names: lacks.{near}')
         colors[color] = numbers[name]
     return colors
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from odflow.errors import ConfigError, InputError, TableError
+from odflow.formats.class_file import ClassFile, class_number
 from odflow.formats.drawn_boxes import Drawing, DrawnBox
 from odflow.formats.text_files import decode_text, lines_of, read_bytes
 from odflow.left_out import shown
@@ -33,21 +34,19 @@ def read_yolo_names(path: Path) -> dict[int, str]:
         The name of each class number; numbers count from 0.
 
     Raises:
-        ConfigError: no such file, not YAML, or no such names in it.
+        ConfigError: no such file, not YAML, or no such names in it. Names are the text that was
+            written: `no`, `007`.
     """
-    import yaml
-
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path}: cannot be read as YAML ({reason}).") from None
-    names = content.get("names") if isinstance(content, dict) else None
-    if isinstance(names, list):
-        names = dict(enumerate(names))
-    if not isinstance(names, dict) or not names or not all(isinstance(number, int) for number in names):
+    names: dict[int, str] = {}
+    for line, key, name in ClassFile(path).entries("names"):
+        number = class_number(key)
+        if number is None:
+            found = f'"{shown(key)[:40]}" is no class number'
+            raise ConfigError(f"{path}:{line}: {found}; wanted names: a list, or number: name.")
+        names[number] = name
+    if not names:
         raise ConfigError(f"{path}: has no class names. Wanted names: a list, or number: name.")
-    return {number: str(name) for number, name in names.items()}
+    return names
 
 
 def read_yolo(path: Path, names: Mapping[int, str]) -> Drawing:

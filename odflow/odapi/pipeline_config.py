@@ -12,8 +12,8 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from odflow.errors import ConfigError
+from odflow.formats.config_text import read_text
 from odflow.formats.prototext import raise_faults, read
-from odflow.formats.text_file import read_text
 from odflow.left_out import shown
 from odflow.odapi.protos.pipeline_pb2 import TrainEvalPipelineConfig
 from odflow.odapi.schema_check import schema_faults

@@ -3,7 +3,7 @@
 import pytest
 
 from odflow.errors import ConfigError
-from odflow.formats.text_file import MAX_BYTES, read_text
+from odflow.formats.config_text import MAX_BYTES, read_text
 
 CONTENTS = {
     "lfs": (

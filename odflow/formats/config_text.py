@@ -1,4 +1,4 @@
-"""Read a small text file of the user's, or say what it is instead."""
+"""Read the text of a config or a list of classes, or say what the file is instead."""
 
 from __future__ import annotations
 
