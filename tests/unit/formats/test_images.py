@@ -2,6 +2,8 @@ import io
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from odflow.errors import ImageError, InputError
@@ -201,3 +203,59 @@ def test_no_image_at_all_is_refused(tmp_path):
     (tmp_path / "binary").write_bytes(PICTURES["png"])
     with pytest.raises(InputError, match="is no list of images"):
         find_images(tmp_path / "binary")
+
+
+def turned(form: str, **options) -> bytes:
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = 6
+    exif[0x010E] = "a description"
+    return encoded(PHOTO, form, exif=exif, **options)
+
+
+SEEDS = [
+    *PICTURES.values(),
+    turned("JPEG"),
+    turned("PNG"),
+    turned("WEBP"),
+    encoded(PHOTO, "WEBP", lossless=True),
+    encoded(PHOTO, "WEBP", save_all=True, append_images=[PHOTO.rotate(180)]),
+    encoded(PHOTO, "PNG", save_all=True, append_images=[PHOTO.rotate(180)]),
+    encoded(PHOTO.convert("L"), "BMP"),
+    encoded(PHOTO.convert("CMYK"), "JPEG"),
+    encoded(PHOTO, "GIF"),
+    encoded(PHOTO, "TIFF"),
+]
+
+
+def mutated(draw) -> bytes:
+    """An image with some bytes changed, most of them in its header, or cut off, or with some more."""
+    data = bytearray(draw(st.sampled_from(SEEDS)))
+    for _ in range(draw(st.integers(0, 4))):
+        end = draw(st.sampled_from([len(data), min(len(data), 300)]))
+        at = draw(st.integers(0, end))
+        new = draw(st.binary(max_size=8) | st.sampled_from([b"\0\0", b"\xff\xff\xff\xff", b"\x7f\xff"]))
+        how = draw(st.sampled_from(["change", "insert", "drop", "cut"]))
+        if how == "cut":
+            del data[at:]
+        else:
+            data[at : at + (0 if how == "insert" else len(new))] = b"" if how == "drop" else new
+    return bytes(data)
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(deadline=10_000, max_examples=2000, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_silent_about_no_mutated_image_and_nothing_but_an_image_error(tmp_path, data):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(mutated(data.draw))
+    pixels, size = _or_none(read_image, path), _or_none(image_size, path)
+    assert pixels is None or pixels.shape == (size.height, size.width, 3)
+    if size is not None and size.format != "bmp":  # a name of two letters: more of it has to fit
+        assert size.format == image_format(path.read_bytes()[:16])
+
+
+def _or_none(read, path):
+    try:
+        return read(path)
+    except ImageError as error:
+        return None if "\n" not in str(error) else pytest.fail(str(error))
