@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from odflow.errors import InputError
+from odflow.formats.detection_writer import UNKNOWN
 from odflow.left_out import first_names
+
+
+class Tells(Protocol):
+    """What hears of a stage's results: a `Job`."""
+
+    def say(self, line: str) -> None:
+        """Take a line."""
+
+    def count(self, name: str, number: int) -> None:
+        """Take a number."""
+
 
 COUNTED_AS = "detections_unknown_class"
 """The name of their number in run.json."""
@@ -67,4 +80,22 @@ class UnknownIds:
         return (
             " With an id of 0 the model seems to count its classes from 0; label maps count from 1, so that "
             "each name is that of the class before."
+        )
+
+
+def tell_unknown(job: Tells, classes: Iterable[str], table: Path) -> None:
+    """Say how many rows of a table are of no class that the label map of its detector knew.
+
+    Args:
+        job: hears it, and the number.
+        classes: of the rows.
+        table: for the message.
+    """
+    rows = list(classes)
+    number = sum(name == UNKNOWN for name in rows)
+    if number:
+        job.count(COUNTED_AS, number)
+        job.say(
+            f"{number} of {len(rows)} rows of {table.name} are of no class ({UNKNOWN}): the label map that "
+            "detect was given lacks their ids"
         )

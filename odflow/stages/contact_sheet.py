@@ -44,12 +44,14 @@ class ContactSheet(Stage):
 
     def run(self, job: Job) -> None:
         """Choose the pictures and draw them."""
+        from odflow.formats.class_ids import tell_unknown
         from odflow.formats.contact_sheet import ContactSheet as Sheet
         from odflow.formats.contact_sheet import class_colours, evenly
         from odflow.formats.detections import read_detections
         from odflow.formats.images import read_image
 
         found = read_detections(self.detections)
+        tell_unknown(job, found["class"], self.detections)
         names = set(found["filename"])
         found = found[found["score"] >= self.min_score].sort_values("score", kind="stable")
         truth = read_detections(self.ground_truth) if self.ground_truth is not None else found.iloc[:0]

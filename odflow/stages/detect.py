@@ -146,9 +146,10 @@ class Detect(DetectorStage):
         stranger = seen.unknown.line()
         broken = f", {len(unreadable)} unreadable" if unreadable else ""
         tell_resized(job, seen.resized)
-        job.count("images_unreadable", len(unreadable))
-        job.count(COUNTED_AS, seen.unknown.number)
+        if unreadable:
+            job.count("images_unreadable", len(unreadable))
         if stranger:
+            job.count(COUNTED_AS, seen.unknown.number)
             job.say(stranger)
         job.say(f"{seen.detections} detections in {images - len(unreadable)} images{broken}")
 

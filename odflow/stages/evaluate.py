@@ -106,8 +106,8 @@ class Evaluate(DetectorStage):
             )
         stranger = unknown.line()
         tell_resized(job, resized)
-        job.count(COUNTED_AS, unknown.number)
         if stranger:
+            job.count(COUNTED_AS, unknown.number)
             job.say(stranger)
         self._write(job, coco)
 

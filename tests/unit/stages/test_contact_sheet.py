@@ -89,3 +89,18 @@ def test_evenly():
     assert evenly(map(str, range(10)), 4) == ["0", "2", "5", "7"]
     assert evenly("ab", 5) == ["a", "b"]
     assert evenly("", 5) == []
+
+
+def test_silent_about_no_row_without_a_class_and_no_image_that_is_left_out(images, tmp_path):
+    found = table(
+        tmp_path / "found.csv", [box("0.png", 1, 1, 30, 20, label="N/A"), box("0.png", 1, 1, 30, 20)]
+    )
+    text = found.read_text()
+    assert "N/A" in text
+    job = run_alone(ContactSheet(detections=found, images=images), tmp_path / "out")
+    assert job.counts == {"detections_unknown_class": 1}
+    assert job.said[0].startswith("1 of 2 rows of found.csv are of no class (N/A): the label map that detect")
+    (images / "a.tif").write_bytes(b"II*\0")
+    nothing = table(tmp_path / "nothing.csv", [])
+    job = run_alone(ContactSheet(detections=nothing, images=images), tmp_path / "out2")
+    assert job.counts == {"images_of_other_forms": 1}

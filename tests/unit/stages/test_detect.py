@@ -240,3 +240,50 @@ def test_the_rows_are_those_of_the_plain_loop(shared, project, tmp_path, capsys)
     np.testing.assert_allclose(ours["score"], theirs["score"], atol=1e-4)
     corners = ["xmin", "ymin", "xmax", "ymax"]
     np.testing.assert_allclose(ours[corners], theirs[corners], atol=1)
+
+
+@pytest.fixture(scope="module")
+def small_graph(bright_model, tmp_path_factory):
+    """The bright model, for images of 64x48 alone."""
+    import tensorflow as tf
+
+    path = tmp_path_factory.mktemp("small") / "graph.pb"
+    with tf.Graph().as_default() as graph:
+        image = tf.compat.v1.placeholder(tf.uint8, [1, 48, 64, 3], name="image_tensor")
+        for name, value in bright_model.outputs(image).items():
+            tf.identity(value, name)
+        path.write_bytes(graph.as_graph_def().SerializeToString())
+    return path
+
+
+def test_silent_about_no_resizing_image_left_out_or_link(bright_model, small_graph, images, tmp_path):
+    (images / "b/IMG_1.HEIC").write_bytes(b"")
+    (images / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    fields = {"model": small_graph, "label_map": bright_model.label_map, "images": images}
+    job, found, seen = detect(tmp_path / "out", **fields)
+    assert job.said[0] == (
+        "1 images left out, of forms that are not read: HEIC (b/IMG_1.HEIC). Convert them to JPEG or PNG."
+    )
+    assert [line for line in job.said if "64x48" in line] == [
+        "the model takes images of 64x48 pixels alone: each is resized to that, its boxes back"
+    ]
+    assert job.counts == {"images_of_other_forms": 1, "links_broken": 1, "images_unreadable": 1}
+    assert [row["filename"] for row in seen] == ["a.jpg", "b/nested.png", "c.bmp"]
+    assert (found["width"].tolist(), found["class"].tolist()) == ([120, 60], ["red", "green"])
+    assert np.abs(found.loc[0, ["xmin", "ymin", "xmax", "ymax"]].to_numpy(int) - [10, 9, 110, 80]).max() <= 3
+
+
+def test_a_run_that_goes_on_says_the_same_of_the_size(bright_model, small_graph, images, tmp_path):
+    stage = Detect(model=small_graph, label_map=bright_model.label_map, images=images)
+    first = execute(stage, tmp_path / "work", name="detect", workers=Threads(1))
+    again = execute(stage, tmp_path / "work", name="detect", workers=Threads(1))
+    assert first.said == again.said
+    assert first.counts == again.counts
+
+
+def test_outputs_are_named_as_fields_and_unknown_names_are_refused(bright_model, images):
+    with pytest.raises(ValueError, match="detection_boxes"):
+        Detect(model=bright_model.folder, images=images, outputs={"boxes": "Identity:0"})
+    stage = Detect(model=bright_model.folder, images=images, outputs={"detection_boxes": "Identity:0"})
+    assert stage.tensors().outputs == (("detection_boxes", "Identity:0"),)
+    assert set(Detect.output_fields()) == {"detections", "images_seen"}

@@ -100,7 +100,7 @@ class Detect(Stage):
         if self.detections is not None:
             if model.crop.whole:
                 raise ConfigError(f"{self.model}: was trained on whole images; leave out detections.")
-            return detected_people(self._boxes(self.detections), self.images, margin)
+            return detected_people(self._boxes(job, self.detections), self.images, margin)
         if self.persons is None:
             found = search_images(self.images)
             job.leave_out(*found.left_out)
@@ -113,11 +113,13 @@ class Detect(Stage):
             job.say(f"{len(nowhere)} of {len(table)} people left out, who have no place in their image")
         return people
 
-    def _boxes(self, path: Path) -> pd.DataFrame:
+    def _boxes(self, job: Job, path: Path) -> pd.DataFrame:
         """The people among the detections."""
+        from odflow.formats.class_ids import tell_unknown
         from odflow.formats.detections import read_detections
 
         table = read_detections(path)
+        tell_unknown(job, table["class"], path)
         classes = sorted(set(table["class"]))
         if classes and self.person_class not in classes:
             raise TableError(
@@ -131,6 +133,8 @@ class Detect(Stage):
             raise InputError(
                 f"{self.images}: none of its {images} images can be read. First: {unreadable[0]}"
             )
+        if unreadable:
+            job.count("images_unreadable", len(unreadable))
         broken = f", {len(unreadable)} unreadable" if unreadable else ""
         job.say(f"{len(table)} people in {images - len(unreadable)} images{broken}")
 

@@ -123,13 +123,15 @@ class Detect(Stage):
                 raise InputError(f"{self.images}: {other} and {image.name} would have one mask. Rename one.")
         if self.detections is None:
             return [Place(image) for image in images]
-        return self._boxed(images, self.detections)
+        return self._boxed(job, images, self.detections)
 
-    def _boxed(self, images: Sequence[ImageFile], path: Path) -> list[Place]:
+    def _boxed(self, job: Job, images: Sequence[ImageFile], path: Path) -> list[Place]:
+        from odflow.formats.class_ids import tell_unknown
         from odflow.formats.detections import read_detections
         from odflow.heads.segmentation.finding import Boxes, Place
 
         table = read_detections(path)
+        tell_unknown(job, table["class"], path)
         lost = sorted(set(table["filename"]) - {image.name for image in images})
         if lost and self.image_list is None:
             raise InputError(
@@ -203,6 +205,8 @@ class Detect(Stage):
             raise InputError(
                 f"{self.images}: none of its {len(seen)} images can be read. First: {unreadable[0]}"
             )
+        if unreadable:
+            job.count("images_unreadable", len(unreadable))
         broken = f", {len(unreadable)} unreadable" if unreadable else ""
         job.say(f"masks of {len(seen) - len(unreadable)} images{broken}")
 

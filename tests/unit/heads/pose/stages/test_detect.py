@@ -83,6 +83,19 @@ def test_boxes_of_a_detector(model, images, tmp_path):
     near(found, [LEFT, RIGHT, LEFT])
 
 
+def test_silent_about_no_image_left_out_and_no_box_without_a_class(model, images, tmp_path):
+    (images / "x.tiff").write_bytes(b"II*\0")
+    job, *_ = detect(tmp_path / "out", model=model, images=images)
+    assert job.counts["images_of_other_forms"] == 1
+    table = boxes(
+        tmp_path / "boxes.csv",
+        ["a.png", 90, 100, "N/A", 0.8, 20, 15, 70, 90],
+        ["a.png", 90, 100, "person", 0.8, 20, 15, 70, 90],
+    )
+    job, *_ = detect(tmp_path / "out2", model=model, images=images, detections=table)
+    assert job.counts == {"detections_unknown_class": 1}
+
+
 def test_people_of_a_table_are_cut_out_by_their_joints(dots, model, images, tmp_path, caplog):
     unlabelled = [*dots.row(LEFT)[:6], 0, 0, 0]
     table = dots.table(

@@ -192,6 +192,19 @@ def test_the_images_of_a_list(painter, images, tmp_path):
     assert made == ["c.png", "e.png"]
 
 
+def test_silent_about_no_image_left_out_and_no_box_without_a_class(painter, images, tmp_path):
+    (images / "x.gif").write_bytes(b"GIF89a")
+    (images / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    table = boxes(tmp_path / "boxes.csv", ["a.png", 13, 7, "N/A", 0.9, 0, 0, 5, 5])
+    job = run_alone(Detect(model=painter.folder, images=images, detections=table), tmp_path / "out")
+    assert job.counts == {
+        "images_of_other_forms": 1,
+        "detections_unknown_class": 1,
+        "images_unreadable": 1,
+    }
+    assert "1 of 1 rows of boxes.csv are of no class (N/A)" in job.said[1]
+
+
 def test_unreadable_images_are_named(painter, images, tmp_path, caplog):
     (images / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     with caplog.at_level(logging.WARNING):
