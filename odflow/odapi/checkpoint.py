@@ -12,7 +12,7 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +34,12 @@ BACKBONE = "model/_feature_extractor/classification_backbone/"
 NOT_WEIGHTS = frozenset({"save_counter", "step", "global_step", "optimizer"})
 """What the training loops of the API and of Model Garden keep beside the weights."""
 
+AVERAGE = "/ExponentialMovingAverage"
+"""What follows the name of a variable in the name of its moving average."""
+
 TF1_NOT_WEIGHTS = re.compile(
     r"(^|/)(global_step|learning_rate|beta[12]_power(_\d+)?|(Momentum|RMSProp|Adam|Adagrad)(_\d+)?"
-    r"|ExponentialMovingAverage)$"
+    rf"|{AVERAGE.removeprefix('/')})$"
 )
 
 
@@ -52,6 +55,8 @@ class Weights(Mapping[str, "NDArray[Any]"]):
         read: canonical name to array; raises InputError when the file is damaged.
         alias: another path to a variable in the model that was saved, to its
             canonical name: layers may be shared, and each variable is stored once.
+        averages: canonical names of the variables of which there is a moving average too.
+        averaged: `read` gives the moving average where there is one.
     """
 
     source: str
@@ -59,6 +64,8 @@ class Weights(Mapping[str, "NDArray[Any]"]):
     shapes: Mapping[str, tuple[int, ...]]
     read: Callable[[str], NDArray[Any]]
     alias: Callable[[str], str | None] = lambda path: None
+    averages: frozenset[str] = frozenset()
+    averaged: bool = False
 
     def locate(self, name: str) -> str | None:
         """The canonical name of a variable, given it or another path; None if there is none.
@@ -101,11 +108,13 @@ def weights_of(arrays: Mapping[str, NDArray[Any]], source: str, kind: str) -> We
     return Weights(source, kind, {name: array.shape for name, array in arrays.items()}, arrays.__getitem__)
 
 
-def read_checkpoint(path: Path) -> Weights:
+def read_checkpoint(path: Path, *, averaged: bool = False) -> Weights:
     """Open a checkpoint of the Object Detection API (TF1 or TF2), odflow, Model Garden or Keras.
 
     Args:
         path: see `find_checkpoint`.
+        averaged: of the variables of a TF1 checkpoint that have a moving average take that, as
+            the API's exporter does where the config says `eval_config.use_moving_averages`.
 
     Returns:
         Its weights, without an optimizer's state and counters.
@@ -116,7 +125,7 @@ def read_checkpoint(path: Path) -> Weights:
     prefix = find_checkpoint(path)
     stored = _Stored(prefix)
     if OBJECT_GRAPH not in stored.shapes:
-        return _tf1(stored)
+        return _tf1(stored, averaged)
     names = {
         name.removesuffix(VALUE): name
         for name in stored.shapes
@@ -268,7 +277,7 @@ class _Stored:
         )
 
 
-def _tf1(stored: _Stored) -> Weights:
+def _tf1(stored: _Stored, averaged: bool) -> Weights:
     """The two halves of a Faster R-CNN's extractor count as the classifier that they were cut from."""
     from odflow.odapi import tf1_names
 
@@ -276,7 +285,9 @@ def _tf1(stored: _Stored) -> Weights:
     scoped = {re.sub("^(First|Second)Stage(?=FeatureExtractor/)", "", name): name for name in weights}
     canonical = tf1_names.canonical_names(scoped)
     names = {canonical.get(name, name): stored_name for name, stored_name in scoped.items()}
-    return stored.weights("TF1", names, lambda path: None)
+    averages = {name: f"{one}{AVERAGE}" for name, one in names.items() if f"{one}{AVERAGE}" in stored.shapes}
+    found = stored.weights("TF1", names | averages if averaged else names, lambda path: None)
+    return replace(found, averages=frozenset(averages), averaged=averaged)
 
 
 def _object_graph(graph: Any, names: Mapping[str, str]) -> Callable[[str], str | None]:

@@ -48,8 +48,11 @@ TWO_STAGES = {
 }
 """The predictors of Faster R-CNN."""
 
+MASKS = f"{SECOND}/_third_stage_heads/mask_predictions/_mask_predictor_layers"
+"""The convolutions of Mask R-CNN's third stage; each is followed by a batch norm and an activation."""
+
 SPARSE_LIST = re.compile(
-    r"(?P<list>.*/(?:_class_predictor_layers|_box_encoder_layers"
+    r"(?P<list>.*/(?:_class_predictor_layers|_box_encoder_layers|_mask_predictor_layers"
     r"|(?:convolutions|_coarse_feature_layers|conv_layers)/\d+))"
     r"/(?P<place>\d+)/(?P<attribute>.+)"
 )
@@ -67,7 +70,7 @@ def canonical_names(names: Collection[str]) -> dict[str, str]:
     """Translate the names of a detector's or a classifier's TensorFlow 1 variables.
 
     Known are MobileNet v1 and v2 and ResNet v1, in a detector or by themselves, the feature maps of
-    an SSD, the feature pyramid, both convolutional box predictors, and Faster R-CNN's without masks.
+    an SSD, the feature pyramid, both convolutional box predictors, and Faster R-CNN's with its masks.
 
     Args:
         names: all variables of the checkpoint: some places depend on what else there is.
@@ -141,6 +144,8 @@ def _backbone(scope: str, level: str | None, scopes: Collection[str]) -> Layer |
 
 
 def _two_stages(scope: str, level: str | None, scopes: Collection[str]) -> Layer | None:
+    if match := re.fullmatch(r"SecondStageBoxPredictor/Conv(?:_(?P<number>\d+))?", scope):
+        return _in_list(MASKS, 3 * int(match["number"] or 0))
     return Layer(TWO_STAGES[scope]) if scope in TWO_STAGES else None
 
 

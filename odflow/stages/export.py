@@ -37,7 +37,7 @@ class Export(Stage):
     holds a fingerprint of TensorFlow's that differs each time.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     packages: ClassVar[tuple[str, ...]] = ("tensorflow", "tf-models-official")
 
     trained: InputFolder = Field(description="what the stage train made, or odapi.import-checkpoint")

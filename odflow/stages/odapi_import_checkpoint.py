@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field, field_validator
 
 from odflow.graph import InputFile, InputPath, Job, OutputFolder, Stage, output
+from odflow.left_out import LeftOut
+
+if TYPE_CHECKING:
+    from odflow.training.checkpoints import Report
+
+
+NO_AVERAGES = (
+    "{} says eval_config.use_moving_averages, and the checkpoint holds none: its values were taken, which in "
+    "a checkpoint that the API exported are the averages"
+)
 
 if TYPE_CHECKING:
     from odflow.graph.checking import Checking
@@ -17,10 +27,12 @@ if TYPE_CHECKING:
 class ImportCheckpoint(Stage):
     """Take a checkpoint of the Object Detection API over, with an account of every variable.
 
-    The result is what train writes: export, train and evaluate go on from it.
+    The result is what train writes: export, train and evaluate go on from it. Every variable of the
+    config's network must be in the checkpoint. Of a TensorFlow 1 checkpoint the moving averages are taken
+    where the config says eval_config.use_moving_averages, as the API's exporter does.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("tensorflow", "tf-models-official")
 
     pipeline_config: InputFile = Field(description="the pipeline.config of the checkpoint's detector")
@@ -32,7 +44,7 @@ class ImportCheckpoint(Stage):
         None, description="the detector's classes (.pbtxt); the one beside the checkpoint if left out"
     )
     allow_partial: bool = Field(
-        False, description="go on when less than 90 percent of the backbone's variables fit"
+        False, description="go on when variables are missing or do not fit; they keep random first values"
     )
 
     trained: OutputFolder = output("trained", "checkpoint/, pipeline.config, label_map.pbtxt, import.json")
@@ -67,17 +79,30 @@ class ImportCheckpoint(Stage):
         imported = Imported(self.pipeline_config, self._label_map())
         settings = imported.settings()
         # TensorFlow comes with these: what is wrong with the config is told before it.
-        from odflow.training.checkpoints import fill
+        from odflow.training.checkpoints import check_whole, fill
         from odflow.training.detector import detector_architecture
 
-        weights = read_checkpoint(self.checkpoint)
+        averaged = imported.moving_averages()
+        weights = read_checkpoint(self.checkpoint, averaged=averaged)
         kind = detector_architecture(settings)
         network = kind.build()
         report = fill(network, weights, kind.parts, "full", allow_partial=self.allow_partial)
+        if not self.allow_partial:
+            check_whole(report)
         imported.write(network, report.to_json(), self.trained)
+        self._tell(job, report, averaged and weights.kind == "TF1")
+
+    def _tell(self, job: Job, report: Report, averaged: bool) -> None:
         for name, reason in report.left.items():
             job.log.warning("%s: %s", name, reason)
         job.say(report.summary())
+        advice = "Train it, or import a checkpoint that has them."
+        what = "variables keep random first values"
+        job.leave_out(LeftOut("variables_left_random", len(report.left), what, tuple(report.left), advice))
+        if averaged:
+            job.count("moving_averages_loaded", report.averages)
+        if averaged and not report.averages:
+            job.say(NO_AVERAGES.format(self.pipeline_config.name))
 
     def _label_map(self) -> Path:
         """The one given, or the one in the folder of the checkpoint or around it."""

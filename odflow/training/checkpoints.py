@@ -61,6 +61,8 @@ class Report:
         unused: names of the checkpoint that nothing took.
         dropped: those of them whose layers were filled otherwise, such as a bias that the
             config's layer has not: what was trained computed something else.
+        averages: of those loaded, how many have a moving average in the checkpoint.
+        averaged: the moving averages were taken, not the values that training had arrived at.
     """
 
     source: str
@@ -70,6 +72,8 @@ class Report:
     left: Mapping[str, str]
     unused: tuple[str, ...]
     dropped: tuple[str, ...] = ()
+    averages: int = 0
+    averaged: bool = False
 
     def summary(self) -> str:
         """One line: how many variables were loaded, left (and why) and unused."""
@@ -85,7 +89,17 @@ class Report:
             said += f", {len(self.unused)} of the checkpoint unused"
         if self.dropped:
             said += f" ({len(self.dropped)} of them in layers that were filled, first {self.dropped[0]})"
-        return said
+        return said + self._averages()
+
+    def _averages(self) -> str:
+        if not self.averages:
+            return ""
+        if self.averaged:
+            others = len(self.loaded) - self.averages
+            return f"; {self.averages} of those loaded are moving averages, {others} have none"
+        return (
+            f"; the values themselves were taken, not the moving averages that {self.averages} of them have"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """All of it, for a file; the source by its name alone, which is the same on every machine."""
@@ -222,7 +236,18 @@ def _report(
     unused = tuple(name for name in weights if name not in used)
     layers = {sources[name].rpartition("/")[0] for name in loaded}
     dropped = tuple(name for name in unused if name.rpartition("/")[0] in layers)
-    return Report(weights.source, weights.kind, kind, loaded, dict(sorted(left.items())), unused, dropped)
+    averages = len(weights.averages.intersection(sources[name] for name in loaded))
+    return Report(
+        weights.source,
+        weights.kind,
+        kind,
+        loaded,
+        dict(sorted(left.items())),
+        unused,
+        dropped,
+        averages,
+        weights.averaged,
+    )
 
 
 def _check_backbone(
@@ -241,6 +266,24 @@ def _check_backbone(
         f"It looks like {looks_like(weights.shapes)}; the config asks for {wanted}. "
         f"Misfits: {shown}{_more(misfits)}. "
         "Give a checkpoint of this architecture, or set allow_partial: true."
+    )
+
+
+def check_whole(report: Report) -> None:
+    """Refuse weights that would leave a part of the network at random.
+
+    Raises:
+        InputError: a variable of the network was not loaded: names the first ones and why.
+    """
+    if not report.left:
+        return
+    names = list(report.left)
+    shown = "; ".join(f"{name}: {report.left[name]}" for name in names[:SHOWN])
+    raise InputError(
+        f"{report.source}: {len(names)} of the network's {len(names) + len(report.loaded)} variables would "
+        f"stay at their random first values: {shown}{_more(names)}. Give the checkpoint of the detector that "
+        "the config describes, or set allow_partial: true to leave them random; to train on from a part of "
+        "a checkpoint, give it to train as fine_tune_checkpoint."
     )
 
 

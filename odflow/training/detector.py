@@ -32,6 +32,9 @@ class DetectorArchitecture(Architecture, Protocol):
 
     goal: Goal = Goal({"mAP": MAP, "AP50": AP50})
 
+    reproducible: float = 0.95
+    """Share of the detections that another order of the same operations surely leaves as they are."""
+
     def detect(self, network: tf_keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Detect in images of one size: preprocessing, network, post-processing.
 

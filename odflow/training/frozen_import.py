@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
-from odflow.errors import InputError, StageError
+from odflow.errors import InputError
 from odflow.odapi.checkpoint import Weights, weights_of
 from odflow.odapi.frozen_weights import read_frozen_graph
 from odflow.odapi.signature import looks_like
 from odflow.training.checkpoints import Report, fill, variables_by_name
 from odflow.training.detector import DetectorArchitecture
-from odflow.training.export.check import EXACT, Agreement, check, expect
+from odflow.training.export.check import EXACT, Agreement, compare, expect
 from odflow.training.export.drawn_images import drawn_images
 from odflow.training.export.graphs import Detector
 
@@ -52,14 +53,16 @@ def compare_with_graph(
     Raises:
         InputError: they detect different things.
     """
-    try:
-        return check(graph, expect(Detector(network, kind), list(drawn_images())), EXACT)
-    except StageError as error:
-        found = str(error).rpartition("does: ")[2]
-        raise InputError(
-            f"{config}: describes another detector than {graph}, though the weights fit: {found} Give the "
-            "config it was exported with (image_resizer, anchor_generator, box_coder, post_processing)."
-        ) from error
+    closeness = replace(EXACT, share=kind.reproducible)
+    agreement = compare(graph, expect(Detector(network, kind), list(drawn_images())), closeness)
+    if agreement.suffices(closeness):
+        return agreement
+    raise InputError(
+        f"{graph}: the network of {config} has its weights, and does not detect what it detects: "
+        f"{agreement.shortfall(closeness)} Either the config is not the one it was exported with (compare "
+        "image_resizer, anchor_generator, box_coder, post_processing), or odflow computes this detector in "
+        "another way. The stage detect runs the graph as it is."
+    )
 
 
 def _epsilons(network: tf_keras.Model, variables: Mapping[str, tf.Variable]) -> dict[str, float]:
@@ -71,12 +74,13 @@ def _epsilons(network: tf_keras.Model, variables: Mapping[str, tf.Variable]) -> 
 
 def _misfit(report: Report, weights: Weights, variables: Mapping[str, Any]) -> InputError:
     wanted = looks_like({name: tuple(variable.shape) for name, variable in variables.items()})
-    name, reason = next(iter(report.left.items()))
-    reason = reason.replace("checkpoint", "graph")
+    found, (name, reason) = _looks(weights), next(iter(report.left.items()))
+    kinds = f" It looks like {found}; the config asks for {wanted}." if found != wanted else ""
     return InputError(
         f"{weights.source}: {len(report.left)} of the {len(variables)} weights of the config's network are "
-        f"not in it, first {name}: {reason}. It looks like {_looks(weights)}; the config asks for {wanted}. "
-        "Give the config that the graph was exported with, and the graph as the API's exporter wrote it."
+        f"not in it, first {name}: {reason.replace('checkpoint', 'graph')}.{kinds} Give the config that the "
+        "graph was exported with, and the graph as the API's exporter wrote it; the stage detect runs the "
+        "graph as it is."
     )
 
 

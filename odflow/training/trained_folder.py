@@ -49,6 +49,10 @@ class Imported:
             )
         return settings
 
+    def moving_averages(self) -> bool:
+        """Whether the API exported moving averages of the weights, where a checkpoint has them."""
+        return bool(read_pipeline_config(self.pipeline_config).eval_config.use_moving_averages)
+
     def write(self, network: tf_keras.Model, report: Mapping[str, Any], folder: Path) -> None:
         """Write what export and train take.
 

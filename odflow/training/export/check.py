@@ -69,6 +69,17 @@ class Agreement:
     score: float
     pixels: float
 
+    def suffices(self, closeness: Closeness) -> bool:
+        """Whether as many detections are the same as must be."""
+        return self.same >= closeness.share * self.detections
+
+    def shortfall(self, closeness: Closeness) -> str:
+        """A sentence: how many are the same, and how many must be."""
+        return (
+            f"{self.same} of {self.detections} detections in {self.images} images agree, and "
+            f"{closeness.share:.0%} must (scores within {closeness.score:g}, {_wanted_boxes(closeness)})."
+        )
+
     def summary(self) -> str:
         """One line."""
         if not self.detections:
@@ -120,22 +131,25 @@ def check(model: Path, expected: Sequence[Expected], closeness: Closeness) -> Ag
     Raises:
         StageError: it detects something else.
     """
+    agreement = compare(model, expected, closeness)
+    if not agreement.suffices(closeness):
+        raise StageError(
+            f"{model.name}: does not detect what the checkpoint does: {agreement.shortfall(closeness)}"
+        )
+    return agreement
+
+
+def compare(model: Path, expected: Sequence[Expected], closeness: Closeness) -> Agreement:
+    """How an exported file's detections compare; arguments as in `check`."""
     detector = load_detector(model)
     found = [_compare(one, detector.detect(one.image), closeness) for one in expected]
-    agreement = Agreement(
+    return Agreement(
         images=len(found),
         detections=sum(one.detections for one in found),
         same=sum(one.same for one in found),
         score=max((one.score for one in found), default=0.0),
         pixels=max((one.pixels for one in found), default=0.0),
     )
-    if agreement.same < closeness.share * agreement.detections:
-        raise StageError(
-            f"{model.name}: does not detect what the checkpoint does: {agreement.same} of "
-            f"{agreement.detections} detections in {agreement.images} images agree, and "
-            f"{closeness.share:.0%} must (scores within {closeness.score:g}, {_wanted_boxes(closeness)})."
-        )
-    return agreement
 
 
 def _wanted_boxes(closeness: Closeness) -> str:

@@ -13,6 +13,8 @@ from odflow.training.layers.convolutions import Convolutions, apply
 class TopDown(tf_keras.layers.Layer):
     """The way down a feature pyramid: each map gets what the coarser ones have seen.
 
+    TensorFlow 2's hands on what a level gives, after its smoothing; TensorFlow 1's the sum before it.
+
     Attributes:
         top_layers: brings the coarsest map to the pyramid's channels.
         residual_blocks: the same for each finer map, coarsest first.
@@ -20,7 +22,13 @@ class TopDown(tf_keras.layers.Layer):
     """
 
     def __init__(
-        self, levels: int, filters: int, layers: Convolutions, separable: bool, explicit_padding: bool
+        self,
+        levels: int,
+        filters: int,
+        layers: Convolutions,
+        separable: bool,
+        explicit_padding: bool,
+        slim: bool = False,
     ) -> None:
         """Make the layers.
 
@@ -30,8 +38,10 @@ class TopDown(tf_keras.layers.Layer):
             layers: makes them.
             separable: smooth with depthwise separable convolutions.
             explicit_padding: pad by the kernel's size alone.
+            slim: go down as TensorFlow 1 does.
         """
         super().__init__(name="FeatureMaps")
+        self._slim = slim
         self.top_layers = [layers.conv2d(filters, 1, f"projection_{levels}", use_bias=True)]
         self.residual_blocks = [
             [layers.conv2d(filters, 1, f"projection_{level}", use_bias=True)]
@@ -53,13 +63,15 @@ class TopDown(tf_keras.layers.Layer):
             As many maps of the same sizes, finest first, (N, h, w, filters).
         """
         with tf.name_scope("top_down"):
-            found = [apply(self.top_layers, maps[-1], training)]
+            down = apply(self.top_layers, maps[-1], training)
+            found = [down]
             for finer, project, smooth in zip(
                 reversed(maps[:-1]), self.residual_blocks, self.conv_layers, strict=True
             ):
                 residual = apply(project, finer, training)
-                coarser = upsample(found[-1])[:, : finer.shape[1], : finer.shape[2]]
-                found.append(apply(smooth, coarser + residual, training))
+                summed = upsample(down)[:, : finer.shape[1], : finer.shape[2]] + residual
+                found.append(apply(smooth, summed, training))
+                down = summed if self._slim else found[-1]
         return found[::-1]
 
 

@@ -45,7 +45,12 @@ class FpnExtractor(tf_keras.layers.Layer):
         filters = settings.depth(settings.pyramid.filters)
         self.classification_backbone = backbone
         self._fpn_features_generator = TopDown(
-            self._last + 1 - self._first, filters, layers, settings.separable, settings.explicit_padding
+            self._last + 1 - self._first,
+            filters,
+            layers,
+            settings.separable,
+            settings.explicit_padding,
+            slim=settings.slim,
         )
         self._coarse_feature_layers = [
             layers.block(filters, coarse[i], settings.separable, 2, settings.explicit_padding)

@@ -157,6 +157,33 @@ def test_the_state_of_a_tf1_optimizer_is_no_weight(scope, tmp_path):
     np.testing.assert_array_equal(weights["feature_extractor/layer_with_weights-0/kernel"], kernel)
 
 
+@pytest.mark.parametrize("averaged", [False, True])
+@pytest.mark.parametrize("having", [(), ("weights",), ("weights", "BatchNorm/beta")])
+@pytest.mark.parametrize("scope", ["FeatureExtractor/", "SecondStageFeatureExtractor/", ""])
+def test_moving_averages_are_taken_where_asked_for_and_never_silently(scope, having, averaged, tmp_path):
+    """What the API's exporter does: variables without an average keep their own values."""
+    layer, rng = f"{scope}MobilenetV1/Conv2d_0", np.random.default_rng(2)
+    arrays = {"weights": rng.normal(size=(3, 3, 3, 8)), "BatchNorm/beta": rng.normal(size=8)}
+    arrays["BatchNorm/moving_mean"] = rng.normal(size=8)
+    averages = {f"{name}/ExponentialMovingAverage": arrays[name] + 1.0 for name in having}
+    write_tf1(
+        tmp_path / "model.ckpt-3", {f"{layer}/{name}": one for name, one in (arrays | averages).items()}
+    )
+    weights = read_checkpoint(tmp_path, averaged=averaged)
+    keys = {"weights": "0/kernel", "BatchNorm/beta": "1/beta", "BatchNorm/moving_mean": "1/moving_mean"}
+    root = BACKBONE if scope else "feature_extractor/"
+    assert_holds(
+        weights,
+        {
+            f"{root}layer_with_weights-{key}": arrays[name] + (averaged and name in having)
+            for name, key in keys.items()
+        },
+    )
+    assert len(weights) == 3
+    assert weights.averages == {f"{root}layer_with_weights-{keys[name]}" for name in having}
+    assert weights.averaged == averaged
+
+
 def test_every_variable_of_a_tf1_zoo_checkpoint_has_a_canonical_name(shared):
     folder = shared / "models/ssd_mobilenet_v1_coco"
     weights = read_checkpoint(folder / "model.ckpt")

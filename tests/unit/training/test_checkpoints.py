@@ -276,3 +276,53 @@ def test_parity_every_key_of_the_apis_checkpoint_is_used_and_none_is_left(shared
         checkpoints.fill(
             network, read_checkpoint(shared / "models/ssd_mobilenet_v1_coco"), kind.parts, "full"
         )
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        f"{BACKBONE}layer_with_weights-0/kernel",
+        f"{BACKBONE}layer_with_weights-1/moving_variance",
+        "model/_feature_extractor/_fpn_features_generator/top_layers/0/bias",
+        "model/_box_predictor/_box_prediction_head/_box_encoder_layers/0/kernel",
+        f"{CLASSES}_class_predictor_layers/0/bias",
+    ],
+)
+def test_a_variable_that_would_stay_random_is_an_error_and_not_silent(build, saved, left):
+    from odflow.odapi.checkpoint import weights_of
+    from odflow.training.checkpoints import check_whole
+    from odflow.training.checkpoints import fill as fill_with
+
+    kind, network = build()
+    arrays = dict(saved[1])
+    check_whole(fill_with(network, weights_of(arrays, "ckpt-1", "odflow"), kind.parts, "full"))
+    del arrays[left]
+    report = fill_with(network, weights_of(arrays, "ckpt-1", "odflow"), kind.parts, "full")
+    with pytest.raises(
+        InputError, match=r"1 of the network's .* would stay at their random first values"
+    ) as error:
+        check_whole(report)
+    assert f"{left}: not in the checkpoint" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("averaged", "said"),
+    [
+        (True, "; 2 of those loaded are moving averages, "),
+        (False, "not the moving averages that 2 of them have"),
+    ],
+)
+def test_moving_averages_are_counted_and_not_silent(build, saved, averaged, said):
+    from odflow.odapi.checkpoint import weights_of
+    from odflow.training.checkpoints import fill as fill_with
+
+    kind, network = build()
+    having = frozenset(sorted(saved[1])[:2])
+    weights = dataclasses.replace(
+        weights_of(saved[1], "model.ckpt", "TF1"), averages=having, averaged=averaged
+    )
+    report = fill_with(network, weights, kind.parts, "full")
+    assert said in report.summary()
+    assert (report.averages, report.averaged) == (2, averaged)
+    assert "moving averages" not in dataclasses.replace(report, averages=0).summary()

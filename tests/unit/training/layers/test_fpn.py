@@ -16,11 +16,14 @@ def test_upsampling_writes_every_cell_four_times():
 
 
 @pytest.mark.parametrize("height", [12, 11, 10])
-def test_a_map_gets_what_the_coarser_one_has(height):
-    """Sizes that do not halve without rest are cut to the finer map."""
+@pytest.mark.parametrize("slim", [False, True])
+@pytest.mark.parametrize("separable", [False, True])
+def test_a_map_gets_what_the_coarser_one_has(height, slim, separable):
+    """Sizes that do not halve without rest are cut to the finer map; TensorFlow 1 hands the sum on."""
     sizes = [(height, 8), ((height + 1) // 2, 4), ((height + 3) // 4, 2)]
     maps = [tf.random.normal([1, *size, 3 + i]) for i, size in enumerate(sizes)]
-    pyramid = TopDown(3, 6, Convolutions(Hyperparams("none")), separable=False, explicit_padding=False)
+    layers = Convolutions(Hyperparams("none"))
+    pyramid = TopDown(3, 6, layers, separable=separable, explicit_padding=False, slim=slim)
     found = pyramid(maps)
     assert [tuple(one.shape) for one in found] == [(1, *size, 6) for size in sizes]
 
@@ -29,15 +32,22 @@ def test_a_map_gets_what_the_coarser_one_has(height):
         for layer in [pyramid.residual_blocks[1][0], pyramid.residual_blocks[0][0], pyramid.top_layers[0]]
     ]
     smooth = [block[0] for block in reversed(pyramid.conv_layers)]
-    wanted = [project[2](maps[2])]
+    wanted = [down := project[2](maps[2])]
     for level in (1, 0):
         high, wide = sizes[level]
-        above = wanted[0].numpy().repeat(2, 1).repeat(2, 2)[:, :high, :wide]
+        above = down.numpy().repeat(2, 1).repeat(2, 2)[:, :high, :wide]
         added = above + project[level](maps[level])
-        kernel, bias = smooth[level].weights
-        wanted.insert(0, tf.nn.conv2d(added, kernel, 1, "SAME") + bias)
+        wanted.insert(0, _smoothed(added, smooth[level]))
+        down = added if slim else wanted[0]
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def _smoothed(maps, layer):
+    *kernels, bias = layer.weights
+    if len(kernels) == 1:
+        return tf.nn.conv2d(maps, kernels[0], 1, "SAME") + bias
+    return tf.nn.separable_conv2d(maps, *kernels, [1, 1, 1, 1], "SAME") + bias
 
 
 def test_layers_are_named_as_in_the_api():

@@ -7,12 +7,18 @@ tf = pytest.importorskip("tensorflow")
 import tf_keras  # noqa: E402
 
 from odflow.training.layers.convolutions import Convolutions  # noqa: E402
-from odflow.training.layers.resnet_v1 import UNITS, ResNetV1, resnet_hyperparams  # noqa: E402
+from odflow.training.layers.resnet_v1 import (  # noqa: E402
+    UNITS,
+    ResNetV1,
+    resnet_hyperparams,
+    slim_hyperparams,
+)
+from odflow.training.settings import BatchNorm, Hyperparams, Initializer  # noqa: E402
 
 
-def build(size=None, last=5, **options):
+def build(size=None, last=5, hyperparams=None, **options):
     inputs = tf_keras.Input([size, size, 3])
-    layers = Convolutions(resnet_hyperparams())
+    layers = Convolutions(hyperparams or resnet_hyperparams())
     return tf_keras.Model(inputs, ResNetV1(layers, **options).stages(inputs, last))
 
 
@@ -94,3 +100,52 @@ def test_strides_do_not_change_the_order_in_which_layers_are_counted(monkeypatch
     names = [layer.name for layer in with_weights(build(64))]
     for stride in (8, 16, 32):
         assert [layer.name for layer in with_weights(build(64, slim=True, output_stride=stride))] == names
+
+
+@pytest.mark.parametrize("depth", [50, 101, 152])
+@pytest.mark.parametrize("size", [64, 65, 97])
+def test_tf_slim_s_pyramid_takes_the_maps_before_their_stride(monkeypatch, depth, size):
+    """What goes on is every second row and column: the same as a stride in the last unit."""
+    monkeypatch.setitem(UNITS, depth, (2, 2, 3, 2))
+    options = {"depth": depth, "slim": True, "depth_multiplier": 0.125}
+    strided, whole = build(size, **options), build(size, **options, whole_maps=True)
+    randomise(whole, 5)
+    strided.set_weights(whole.get_weights())
+    image = np.random.default_rng(6).normal(size=(1, size, size, 3)).astype("f")
+    assert [one.shape[1] for one in whole.outputs] == [-(-size // 2**level) for level in (2, 3, 4, 5)]
+    for before, after in zip(whole(image)[:3], strided(image)[:3], strict=True):
+        np.testing.assert_allclose(before[:, ::2, ::2], after, atol=1e-4 * np.abs(after).max())
+    np.testing.assert_allclose(
+        whole(image)[3], strided(image)[3], atol=1e-4 * np.abs(strided(image)[3]).max()
+    )
+
+
+@pytest.mark.parametrize("slim", [False, True])
+def test_a_unit_of_tf_slim_ends_in_a_relu_whatever_the_activation(monkeypatch, slim):
+    monkeypatch.setitem(UNITS, 50, (2, 2, 2, 2))
+    clipped = Hyperparams("relu6", BatchNorm(0.9, 0.001))
+    network = build(64, hyperparams=clipped, slim=slim, depth_multiplier=0.125)
+    for layer in with_weights(network):
+        if isinstance(layer, tf_keras.layers.BatchNormalization):
+            gamma, beta, mean, variance = layer.get_weights()
+            layer.set_weights([gamma, beta + 5.0, mean, variance])
+    found = network(np.random.default_rng(7).normal(size=(1, 64, 64, 3)).astype("f"))
+    assert all((np.max(one) > 6.0) == slim for one in found)
+
+
+def test_channels_of_tf_slim_are_multiples_of_the_narrow_ones_and_the_stem_keeps_its_own(monkeypatch):
+    monkeypatch.setitem(UNITS, 50, (2, 2, 2, 2))
+    options = {"depth_multiplier": 0.35, "min_depth": 8}
+    assert [one.shape[3] for one in build(64, slim=True, **options).outputs] == [88, 176, 356, 716]
+    assert [one.shape[3] for one in build(64, **options).outputs] == [89, 179, 358, 716]
+    stems = [build(64, slim=slim, **options).get_layer("conv1_conv").filters for slim in (True, False)]
+    assert stems == [64, 22]
+
+
+def test_an_override_leaves_tf_slim_its_own_batch_norm():
+    """The API's graphs have 1e-5 in the backbone, whatever the config says."""
+    own, given = Initializer("random_normal", stddev=0.1), BatchNorm(0.9, 0.001, scale=False, train=False)
+    found = slim_hyperparams(Hyperparams("relu6", given, own, l2_weight=0.5))
+    assert found == Hyperparams("relu6", BatchNorm(0.997, 1e-5, train=False), own, l2_weight=0.5)
+    without = Hyperparams("relu6", None, own)
+    assert slim_hyperparams(without) == without
