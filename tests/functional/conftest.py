@@ -35,7 +35,7 @@ def odflow(tmp_path: Path, environment: dict[str, str]) -> Odflow:
             "env": environment,
             "capture_output": True,
             "text": True,
-            "timeout": 60,
+            "timeout": 600,
             **more,
         }
         return subprocess.run(command, check=False, **given)
@@ -63,10 +63,10 @@ def started(tmp_path: Path, environment: dict[str, str]) -> Callable[..., subpro
 
 @pytest.fixture
 def wait_for() -> Callable[[Callable[[], bool]], None]:
-    """Wait until something is so; fail after 20 seconds."""
+    """Wait until something is so; fail after two minutes, which only a busy machine needs."""
 
     def wait(condition: Callable[[], bool]) -> None:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while not condition():
             assert time.monotonic() < until, "it never came to that"
             time.sleep(0.02)

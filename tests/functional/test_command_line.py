@@ -170,15 +170,14 @@ def test_an_interrupted_run_ends_with_130_and_goes_on(
     running = subprocess.Popen(
         [sys.executable, "-m", "odflow", "run", "count.yaml"],
         cwd=folder,
-        env=environment,
+        env={**environment, "SLOW_COUNT_PAUSE": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_for(lambda: any(folder.glob(".odflow/staging/*/work/done.txt")))
-    time.sleep(0.3)
+    wait_for(lambda: any(path.stat().st_size for path in folder.glob(".odflow/staging/*/work/done.txt")))
     running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=20)
+    _, err = running.communicate(timeout=120)
     assert running.returncode == 130
     assert err.splitlines()[-1] == "interrupted. The same command goes on from here."
     assert "Traceback" not in err
@@ -229,30 +228,33 @@ def test_a_killed_run_leaves_nothing_half_published(
     assert not list((folder / ".odflow/staging").iterdir())
 
 
-def test_two_runs_at_once_make_each_result_once(folder: Path, environment: dict[str, str]) -> None:
+def test_two_runs_at_once_make_each_result_once(
+    folder: Path, environment: dict[str, str], wait_for: Callable[..., None]
+) -> None:
     (folder / "t.yaml").write_text(
-        "stages:\n  first: {uses: slow_write, lines: 1500}\n"
-        "  second: {uses: slow_write, source: '${first.text}'}\n"
+        "stages:\n  first: {uses: meet, place: here}\n  second: {uses: slow_write, source: '${first.met}'}\n"
     )
+    said = [folder / f"{workdir}.said" for workdir in ("one", "two")]
     both = [
         subprocess.Popen(
-            [sys.executable, "-m", "odflow", "run", "t.yaml", "--workdir", workdir],
+            [sys.executable, "-m", "odflow", "run", "t.yaml", "--workdir", path.stem],
             cwd=folder,
             env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            stdout=path.open("w"),
+            stderr=subprocess.STDOUT,
         )
-        for workdir in ("one", "two")
+        for path in said
     ]
-    told = [running.communicate(timeout=30) for running in both]
-    assert [running.returncode for running in both] == [0, 0]
+    waits = re.compile(r"waits for first \(process \d+, since \d\d:\d\d:\d\d\)\.")
+    wait_for(lambda: any(waits.search(path.read_text()) for path in said))
+    wait_for((folder / "here/first").exists)
+    (folder / "here/second.txt").touch()
+    assert [running.wait(timeout=120) for running in both] == [0, 0]
     assert files(folder / "one") == files(folder / "two")
-    remarks = "".join(err for _, err in told)
-    assert remarks.count("first: runs") == 1
-    assert remarks.count("second: runs") == 1
-    assert re.search(r"waits for first \(process \d+, since \d\d:\d\d:\d\d\)\.", remarks)
-    assert all("first: 1500 lines" in out for out, _ in told)
+    told = [path.read_text() for path in said]
+    assert "".join(told).count("first: runs") == 1
+    assert "".join(told).count("second: runs") == 1
+    assert all("first: met" in one for one in told)
 
 
 def files(folder: Path) -> dict[str, bytes]:

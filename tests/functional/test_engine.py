@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,15 +26,16 @@ def test_stages_run_at_once_as_far_as_jobs_allow(tmp_path: Path, odflow: Odflow)
         "stages:\n  one: {uses: meet, place: here}\n  two: {uses: meet, place: here, label: other}\n"
     )
     assert odflow("run", "p.yaml", "--jobs", "2").returncode == 0
-    told = odflow("run", "p.yaml", "--jobs", "1", "--set", "one.place=there", "--set", "two.place=there")
+    alone = [f"{stage}.{field}" for stage in ("one", "two") for field in ("place=there", "patience=2")]
+    told = odflow("run", "p.yaml", "--jobs", "1", *(word for field in alone for word in ("--set", field)))
     assert told.returncode == 1
     assert "one: nobody came." in told.stderr
 
 
 @pytest.mark.parametrize(("jobs", "others", "most"), [(1, 0, 1), (3, 0, 3), (3, 1, 2)])
 def test_map_uses_the_workers_left(tmp_path: Path, odflow: Odflow, jobs: int, others: int, most: int) -> None:
-    stages = ["  spread: {items: 30}"]
-    stages += [f"  wait{number}: {{uses: slow_count, upto: 50, pause: 0.05}}" for number in range(others)]
+    stages = [f"  spread: {{items: 30, place: here, others: {others}}}"]
+    stages += [f"  wait{n}: {{uses: meet, place: here, wanted: {others + 1}}}" for n in range(others)]
     (tmp_path / "p.yaml").write_text("stages:\n" + "\n".join(reversed(stages)))
     assert odflow("run", "p.yaml", "--jobs", str(jobs)).returncode == 0
     assert (tmp_path / "runs/p/spread/most.txt").read_text() == f"{most}\n"
@@ -104,22 +104,25 @@ def test_logs_memory_and_seconds_are_kept(tmp_path: Path, odflow: Odflow) -> Non
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_stops_every_child(
-    tmp_path: Path, odflow: Odflow, started: Started, wait_for: WaitFor, number: signal.Signals
+    tmp_path: Path,
+    environment: dict[str, str],
+    odflow: Odflow,
+    started: Started,
+    wait_for: WaitFor,
+    number: signal.Signals,
 ) -> None:
     (tmp_path / "p.yaml").write_text(
         "stages:\n  one: {uses: slow_count, upto: 100}\n  two: {uses: slow_count, upto: 101}\n"
         "  after: {uses: slow_write, source: '${one.counted}'}\n"
     )
-    running = started("run", "p.yaml", "--jobs", "2")
-    wait_for(lambda: len(list(tmp_path.glob(".odflow/staging/*/work/done.txt"))) == 2)
+    running = started("run", "p.yaml", "--jobs", "2", env={**environment, "SLOW_COUNT_PAUSE": "1"})
+    counted = ".odflow/staging/*/work/done.txt"
+    wait_for(lambda: sum(path.stat().st_size > 0 for path in tmp_path.glob(counted)) == 2)
     children = descendants(running.pid)
     assert len(children) == 2
-    time.sleep(0.3)
-    began = time.monotonic()
     running.send_signal(number)
-    _, err = running.communicate(timeout=20)
+    _, err = running.communicate(timeout=60)  # of the hundred seconds that they would count
     assert running.returncode == 130
-    assert time.monotonic() - began < 5
     assert err.splitlines()[-1] == "interrupted. The same command goes on from here."
     assert "Traceback" not in err
     assert not [pid for pid in children if is_alive(pid)]
@@ -143,7 +146,7 @@ def test_a_kill_of_the_run_takes_its_stages_along(
     wait_for(lambda: any(tmp_path.glob(".odflow/staging/*/work/done.txt")))
     children = descendants(running.pid)
     running.kill()
-    running.communicate(timeout=20)
+    running.communicate(timeout=120)
     assert children
     wait_for(lambda: not [pid for pid in children if is_alive(pid)])
 

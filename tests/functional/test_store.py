@@ -102,15 +102,20 @@ def test_gc_waits_for_a_run_that_uses_the_store(
     folder: Path, odflow: Odflow, started: Callable[..., subprocess.Popen[str]], wait_for: Callable[..., None]
 ) -> None:
     (folder / "p.yaml").write_text(
-        "stages:\n  first: {uses: slow_write}\n  count: {uses: slow_count, upto: 30}\n"
+        "stages:\n  first: {uses: slow_write}\n  meet: {place: here}\n"
         "  second: {uses: slow_write, source: '${first.text}', lines: 30}\n"
     )
     running = started("run", "p.yaml", "--jobs", "1")
-    wait_for(lambda: any(folder.glob(".odflow/staging/*/work/done.txt")))
-    told = odflow("gc", "--keep-runs", "0")
-    assert told.stderr == "waits for another process that uses .odflow.\n"
-    _, err = running.communicate(timeout=20)
+    wait_for((folder / "here/meet").exists)
+    collector = started("gc", "--keep-runs", "0")
+    assert collector.stderr is not None
+    assert collector.stderr.readline() == "waits for another process that uses .odflow.\n"
+    assert running.poll() is None
+    (folder / "here/another").touch()
+    _, err = running.communicate(timeout=120)
     assert running.returncode == 0, err
+    assert collector.communicate(timeout=120)[1] == ""
+    assert collector.returncode == 0
 
 
 def test_what_is_no_store(folder: Path, odflow: Odflow) -> None:

@@ -119,7 +119,7 @@ def task(tmp_path: Path) -> Callable[..., Task]:
 def ends() -> Callable[[int, float], bool]:
     """Tells whether a process is gone, or gone but for its exit code, within some seconds."""
 
-    def wait(pid: int, within: float = 10) -> bool:
+    def wait(pid: int, within: float = 60) -> bool:
         until = time.monotonic() + within
         while time.monotonic() < until:
             try:

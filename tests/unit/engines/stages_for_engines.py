@@ -237,7 +237,7 @@ def meet(where: tuple[Path, str]) -> None:
     """Wait until two are there."""
     place, name = where
     (place / name).touch()
-    until = monotonic() + 30
+    until = monotonic() + 300
     while len(list(place.iterdir())) < 2:
         if monotonic() > until:
             raise StageError(f"{name} waited in vain.")

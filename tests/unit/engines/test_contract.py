@@ -207,9 +207,9 @@ def test_stop_interrupts(own_engine, task, stages):
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert heard.wait(30)
+    assert heard.wait(300)
     own_engine.stop()
-    thread.join(10)
+    thread.join(120)
     assert raised == [True]
     with pytest.raises(KeyboardInterrupt):
         own_engine.run(task(stages.Tell()), ignore)
@@ -231,9 +231,9 @@ def test_stop_leaves_no_process(own_far_engine, task, stages, ends, deaf):
     while not pids:
         time.sleep(0.05)
     own_far_engine.stop()
-    thread.join(15)
+    thread.join(120)
     assert not thread.is_alive()
-    assert ends(pids[0], 2)
+    assert ends(pids[0])
 
 
 def test_the_log_holds_what_was_printed(far_engine, task, stages):

@@ -42,7 +42,7 @@ def test_items_are_taken_only_as_results_are_asked_for(jobs: int) -> None:
 
 
 def test_work_is_done_at_once() -> None:
-    barrier = threading.Barrier(3, timeout=10)
+    barrier = threading.Barrier(3, timeout=120)
     assert sorted(Threads(3).map(lambda _: barrier.wait(), range(3))) == [0, 1, 2]
 
 
@@ -74,9 +74,9 @@ def test_an_item_is_worked_on_in_its_turn() -> None:
     assert most == 1
 
 
-def at_once(turns: Turns, threads: int) -> int:
-    """How many threads of this process have a turn at the same time."""
-    lock, now, most = threading.Lock(), 0, 0
+def at_once(turns: Turns, threads: int, expected: int) -> int:
+    """How many threads of this process have a turn at the same time: it waits for so many, then for more."""
+    lock, now, most, enough = threading.Lock(), 0, 0, threading.Event()
 
     def work() -> None:
         nonlocal now, most
@@ -84,6 +84,9 @@ def at_once(turns: Turns, threads: int) -> int:
             with lock:
                 now += 1
                 most = max(most, now)
+                if most >= expected:
+                    enough.set()
+            enough.wait(60)
             time.sleep(0.2)
             with lock:
                 now -= 1
@@ -109,7 +112,7 @@ with Turns(pathlib.Path(sys.argv[1]), 3).own(lambda: False):
 def test_turns_are_shared_with_other_processes_and_come_back_when_one_is_killed(tmp_path) -> None:
     turns = Turns(tmp_path, 3)
     with turns.own(lambda: False):
-        assert at_once(turns, 6) == 3
+        assert at_once(turns, 6, 3) == 3
         other = subprocess.Popen(
             [sys.executable, "-c", HOLD, str(tmp_path)],
             stdin=subprocess.PIPE,
@@ -118,11 +121,11 @@ def test_turns_are_shared_with_other_processes_and_come_back_when_one_is_killed(
         )
         try:
             assert other.stdout.readline() == "has a turn\n"
-            assert at_once(turns, 6) == 2
+            assert at_once(turns, 6, 2) == 2
         finally:
             os.kill(other.pid, signal.SIGKILL)
             other.communicate()
-        assert at_once(turns, 6) == 3
+        assert at_once(turns, 6, 3) == 3
 
 
 def test_a_stage_waits_for_its_turn_until_it_is_stopped(tmp_path) -> None:

@@ -156,7 +156,7 @@ def test_a_busy_file_is_not_waited_for_long(
         other.execute("begin exclusive")
         began = time.monotonic()
         assert Digests(memory).content(folder) == Digests().content(folder)
-        assert 0.1 <= time.monotonic() - began < 5
+        assert 0.1 <= time.monotonic() - began < 60
         assert not is_remembered(folder, memory)
     Digests(memory).content(folder)
     assert is_remembered(folder, memory)

@@ -275,7 +275,7 @@ def test_an_endpoint_that_nobody_listens_at(
             Remote(bucket.url).manifest(KEY)
         with pytest.raises(RemoteError, match=r"^s3://.*: Could not connect to the endpoint URL"):
             Remote(bucket.url).send(KEY, MANIFEST, write(a=b"a"))
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60  # boto by itself tries for minutes
 
 
 @pytest.mark.slow
@@ -291,7 +291,7 @@ def test_an_endpoint_that_takes_no_connection(bucket: Bucket, monkeypatch: pytes
         began = time.monotonic()
         with pytest.raises(RemoteError, match="timeout"):
             Remote(bucket.url).manifest(KEY)
-        assert time.monotonic() - began < 12
+        assert time.monotonic() - began < 60
         for one in waiting:
             one.close()
 
@@ -305,7 +305,7 @@ def test_an_endpoint_that_never_answers(bucket: Bucket, monkeypatch: pytest.Monk
         began = time.monotonic()
         with pytest.raises(RemoteError, match="Read timeout"):
             Remote(bucket.url).manifest(KEY)
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 90
 
 
 def test_a_connection_that_breaks_once_does_no_harm(

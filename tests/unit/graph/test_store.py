@@ -157,7 +157,7 @@ def test_a_claim_waits_for_another_process_and_goes_with_it(stage: Any, project:
     )
     assert not select.select([waiter.stdout], [], [], 1.5)[0], "it waits"
     holder.send_signal(signal.SIGKILL)
-    out, _ = waiter.communicate("\n", timeout=10)
+    out, _ = waiter.communicate("\n", timeout=120)
     assert out == "held\n"
     holder.communicate()
     assert make(Store(Path("store")), stage)

@@ -89,7 +89,7 @@ def test_no_worker_waits_where_one_chunk_ends_and_the_next_begins(loads, monkeyp
 
     So they are half a chunk apart, and each must begin its next chunk while the other is busy.
     """
-    meeting = Barrier(2, timeout=10)
+    meeting = Barrier(2, timeout=120)
     monkeypatch.setattr(Counting, "detect", lambda self, image: image.any() and meeting.wait())
     half, count = chunks.CHUNK // 2, 8 * chunks.CHUNK
     images = [half <= number < count - half for number in range(count)]
