@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
-from odflow.errors import OdflowError
+from odflow.errors import OdflowError, nearest
 from odflow.graph.explain import wrong_path
 from odflow.graph.pipeline import Node, Reference
 
@@ -18,27 +19,33 @@ Place = tuple[str | int, ...]
 """A field, and the steps inside of it: ``("classes", 0)``."""
 
 
+@dataclass
+class Ahead:
+    """What is known of a pipeline that has not run.
+
+    Attributes:
+        known: what stages expect of their outputs, by stage and output.
+        names: of what their output folders will hold, where that is known.
+        told: the lines that were told of files: one of a label map that five stages read comes once.
+    """
+
+    known: dict[tuple[str, str], object] = field(default_factory=dict)
+    names: dict[tuple[str, str], Collection[str]] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
+
+
 class Checking:
     """What `Stage.check` sees of a stage's inputs, and where it tells what it knows.
 
     Args:
         node: the stage in its pipeline.
-        known: what earlier stages expect of their outputs, by stage and output.
-        told: the lines that were told of files: one of a label map that five stages read comes once.
+        ahead: what the stages before it told.
         tell: takes what is wrong, a line at a time, and where.
         place: a folder on the disk that gets the outputs; it may not be there yet.
     """
 
-    def __init__(
-        self,
-        node: Node,
-        known: dict[tuple[str, str], object],
-        told: set[str],
-        tell: Callable[[str, Place], None],
-        place: Path,
-    ) -> None:
-        self._node, self._known, self._told, self._tell = node, known, told, tell
-        self._place = place
+    def __init__(self, node: Node, ahead: Ahead, tell: Callable[[str, Place], None], place: Path) -> None:
+        self._node, self._ahead, self._tell, self._place = node, ahead, tell, place
 
     def given(self, field: str) -> Path | None:
         """The path of an input that is there already; None when it is left out or yet to be made."""
@@ -53,11 +60,19 @@ class Checking:
         reference = Reference.parse(str(getattr(self._node.stage, field)))
         if reference is None or reference.subpath:
             return None
-        return self._known.get((reference.stage, reference.output))
+        return self._ahead.known.get((reference.stage, reference.output))
 
-    def expect(self, output: str, known: object) -> None:
-        """Tell later stages what is known of an output; None for nothing."""
-        self._known[self._node.name, output] = known
+    def expect(self, output: str, known: object = None, *, names: Collection[str] = ()) -> None:
+        """Tell later stages what is known of an output.
+
+        Args:
+            output: its field.
+            known: what `expected` gives them; None for nothing.
+            names: of all that an output folder will hold, without what is inside of folders in
+                it; none when they are not known.
+        """
+        self._ahead.known[self._node.name, output] = known
+        self._ahead.names[self._node.name, output] = names
 
     def problem(self, message: str, *place: str | int) -> None:
         """Tell what is wrong with a field: found, wanted, what to do; its name is put before it."""
@@ -75,8 +90,8 @@ class Checking:
             look()
         except OdflowError as error:
             for line in str(error).splitlines():
-                if line not in self._told:
-                    self._told.add(line)
+                if line not in self._ahead.told:
+                    self._ahead.told.add(line)
                     self._tell(line, place)
             return False
         return True
@@ -103,11 +118,15 @@ def check_stages(
         tell: takes what is wrong: the stage, a line, and where in the stage's fields.
         place: a folder on the disk that gets the outputs.
     """
-    known: dict[tuple[str, str], object] = {}
-    told: set[str] = set()
+    ahead = Ahead()
     for node in nodes:
 
         def tell_of(line: str, place: Place, node: Node = node) -> None:
             tell(node, line, place)
 
-        node.stage.check(Checking(node, known, told, tell_of, place))
+        for name, source in node.references():
+            first, names = source.subpath.partition("/")[0], ahead.names.get((source.stage, source.output))
+            if first and names and first not in names:
+                line = f'"{source}": {source.output} will hold no "{first}".{nearest(first, names)}'
+                tell_of(line, (name,))
+        node.stage.check(Checking(node, ahead, tell_of, place))

@@ -84,7 +84,7 @@ class Export(Stage):
         if checking.given("trained") and not checking.passes(self._check_parts, "trained"):
             return
         trained = trained_of(checking, "trained")
-        checking.expect("exported", trained)
+        checking.expect("exported", trained, names=[*PARTS, *(FILES[form] for form in self.formats)])
         if trained and trained.settings and {"tflite", "tflite_int8"} & set(self.formats):
             settings: Any = trained.settings
             checking.passes(lambda: check_convertible(settings), "formats")

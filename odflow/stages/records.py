@@ -60,12 +60,16 @@ class Records(Stage):
     def check(self, checking: Checking) -> None:
         """See that the label map knows the classes, that there are images, and room for them."""
         from odflow.checks import check_classes, check_image_folder, check_room, label_map_of
+        from odflow.formats.tfrecord import shard_name
 
         label_map = label_map_of(checking, "label_map")
         if self.unknown_classes == "error":
             check_classes(checking, "detections", label_map, "Add it there, or set unknown_classes: drop.")
         check_image_folder(checking, "images")
         check_room(checking, "images")
+        checking.expect(
+            "records", names=[shard_name(self.name, one, self.shards) for one in range(self.shards)]
+        )
 
     def run(self, job: Job) -> None:
         """Write each shard from every n-th image, by name, and read it back."""

@@ -200,6 +200,18 @@ MISTAKES = {
         edit("retrain.yaml", "trained: ${train.trained}", "trained: two_stages\n    formats: [tflite]"),
         "export.formats: .*one-stage",
     ),
+    "a model will not be written": (
+        edit("retrain.yaml", "model: ${export.exported}", "model: ${export.exported}/detector.tflite"),
+        'evaluate.model: .*exported will hold no "detector.tflite"',
+    ),
+    "a shard will have another name": (
+        edit(
+            "retrain.yaml",
+            "records: ${valid_records.records}",
+            "records: ${valid_records.records}/val.record",
+        ),
+        'train.valid_records: .*will hold no "val.record". Did you mean "valid.record"?',
+    ),
     "int8 has no images": ("export.formats=[tflite_int8]", "export: .*tflite_int8 needs images"),
     "frozen variables are no regular expression": (
         "train.set={train_config.freeze_variables: '(Mobilenet'}",
