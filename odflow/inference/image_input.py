@@ -36,7 +36,7 @@ class ImageInput:
         """
         self._type = tensor.dtype.name
         shape = None if tensor.shape.rank is None else tensor.shape.as_list()
-        fault = _fault(self._type, shape)
+        fault = _fault(self._type, shape, tensor.name)
         if fault:
             told = "?" if shape is None else ", ".join("?" if side is None else str(side) for side in shape)
             raise InputError(
@@ -85,8 +85,16 @@ class ImageInput:
         return np.rint(resized).astype(self._dtype or np.uint8)
 
 
-def _fault(kind: str, shape: list[int | None] | None) -> str | None:
+def takes_images(tensor: Any) -> bool:
+    """Whether a tensor can only be meant for RGB images as numbers."""
+    known = tensor.shape.rank in (3, 4) and tensor.shape[-1] == 3
+    return known and _fault(tensor.dtype.name, tensor.shape.as_list(), tensor.name) is None
+
+
+def _fault(kind: str, shape: list[int | None] | None, name: str) -> str | None:
     """Why an input is none of RGB images; None where it is one."""
+    if kind == "string" and "tf_example" in name:
+        return "It takes tf.train.Examples; export the model for image tensors."
     if kind == "string":
         return None if shape is None or len(shape) <= 1 else "Export the model for image tensors."
     if kind not in _NUMBERS:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from odflow.errors import InputError, nearest
+from odflow.inference.image_input import takes_images
 from odflow.odapi import tensor_names
 
 _PLACEHOLDERS = ("Placeholder", "PlaceholderWithDefault")
@@ -70,8 +71,8 @@ class GraphTensors:
         """Find them.
 
         Without a name an input is called as the API calls it, with a scope before or not, or is
-        the only one. Outputs are called as the API calls them, in the scope of the input or
-        in any other that alone has one.
+        the only one that takes images, or the only one at all. Outputs are called as the API
+        calls them, in the scope of the input or in any other that alone has one.
 
         Args:
             graph: a `tf.Graph`.
@@ -112,8 +113,10 @@ class GraphTensors:
             alike = [name for name in inputs if name.rpartition("/")[2] == known]
             if len(alike) == 1:
                 return f"{alike[0]}:0"
-        if len(inputs) == 1:
-            return f"{inputs[0]}:0"
+        of_images = [name for name in inputs if takes_images(self._nodes[name].outputs[0])]
+        for alone in (of_images, inputs):
+            if len(alone) == 1:
+                return f"{alone[0]}:0"
         there = ", ".join(f"{name}:0" for name in inputs[:_SHOWN]) or "none"
         advice = self._wanted.advice
         if self._wanted.names is not None:

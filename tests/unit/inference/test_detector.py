@@ -94,6 +94,7 @@ grey_input = with_input("uint8", [None, None, None, 1])
 channels_first = with_input("float32", [1, 3, 300, 300])
 boolean_input = with_input("bool", [None, None, None, 3])
 vector_input = with_input("float32", [None, 30])
+examples_input = with_input("string", [None], "tf_example")
 no_input = outputs_of_nothing
 
 
@@ -111,6 +112,7 @@ def two_inputs(tf) -> None:
         (grey_input, "It is a model of grey images, and odflow gives RGB."),
         (channels_first, "It has the channels first; export it with the channels last."),
         (boolean_input, "image_tensor:0 is bool (?, ?, ?, 3); wanted"),
+        (examples_input, "It takes tf.train.Examples; export the model for image tensors."),
         (vector_input, "image_tensor:0 is float32 (?, 30); wanted"),
         (no_input, "has no image_tensor:0. Its inputs: none. It takes no image."),
     ],

@@ -79,6 +79,19 @@ def test_names_that_can_only_be_meant_are_found(graph, bright_model, bright_imag
     agrees(graph("scoped.pb", dtype, shape, image=image, scope=scope), bright_model, bright_image)
 
 
+def test_the_only_input_of_images_is_meant(graph, bright_model, bright_image, tmp_path):
+    import tensorflow as tf
+
+    with tf.Graph().as_default() as made:
+        tf.compat.v1.placeholder(tf.bool, [], name="is_training")
+        tf.compat.v1.placeholder(tf.float32, [None, 4], name="anchors")
+        tf.import_graph_def(
+            tf.compat.v1.GraphDef.FromString(graph("x.pb", image="x").read_bytes()), name="net"
+        )
+        (tmp_path / "many.pb").write_bytes(made.as_graph_def().SerializeToString())
+    agrees(tmp_path / "many.pb", bright_model, bright_image)
+
+
 def test_without_the_number_of_detections_all_rows_count(graph, bright_model, bright_image):
     names = {name: name for name in IDENTITIES if name != "num_detections"}
     found = agrees(graph("nonum.pb", names=names), bright_model, bright_image)
