@@ -19,7 +19,10 @@ _TOKEN = re.compile(
       | (?P<other>[^\s\w{{}}<>\[\]:;,="'{_CURLY}\#+.-]+)""",
     re.VERBOSE,
 )
-_BARE = re.compile(rf"[^{{}}<>\[\],;\"'\n{_CURLY}#]{{0,400}}")
+_LONGEST = 400
+"""Characters of a text without quotes that are looked at, so that long lines take no longer."""
+
+_BARE = re.compile(rf"[^{{}}<>\[\],;\"'\n{_CURLY}#]{{0,{_LONGEST}}}")
 _ILL_QUOTED = re.compile(rf"[^{{}}\[\]\n\"{_CURLY}]*")
 _COMMENT = re.compile(r"\s//")
 _WORDS = re.compile(r"[-.\w]+(\s+[-.\w]+)*")
@@ -67,6 +70,8 @@ class Scanner:
 
     def bare(self, token: Token) -> str:
         """The text that begins with a token and needs quotes; empty where the token is all there is."""
+        if len(token.text) >= _LONGEST:
+            return ""
         found = _BARE.match(self.text, token.start)
         text = _COMMENT.split(found.group())[0].rstrip() if found else ""
         first, *rest = text.split(maxsplit=1) or [""]

@@ -51,7 +51,7 @@ class Document:
         """
         found = sorted(dict.fromkeys(self.problems), key=lambda problem: _line(problem[0]))
         if found:
-            raise ConfigError("\n".join(f"{place}: {message}" for place, message in found))
+            raise ConfigError("\n".join(shown(f"{place}: {message}") for place, message in found))
 
     def place(self, *address: str | int) -> str:
         """``FILE:LINE`` or ``--set NAME=VALUE`` of a value, or of what it was left out of."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
+import reprlib
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 from google.protobuf import text_format
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from odflow.errors import ConfigError, nearest
+from odflow.formats.escapes import advice, unescape
+from odflow.formats.prototext import read
+from odflow.left_out import shown
+from odflow.odapi.schema_check import schema_faults
 
-STEP = re.compile(r"(?P<name>\w+)(?:\[(?P<index>\d+)\])?")
+STEP = re.compile(r"(?P<name>\w+)(?:\[(?P<index>[0-9]{1,6})\])?")
 
 
 def set_field(config: Message, path: str, value: Any) -> None:
@@ -47,10 +52,11 @@ def set_field(config: Message, path: str, value: Any) -> None:
 
 def _set_element(message: Message, field: FieldDescriptor, index: int, path: str, value: Any) -> None:
     if not field.is_repeated:
-        raise ConfigError(f"{path}: {field.name} is no list; leave the [{index}] out.")
+        raise ConfigError(f"{shown(path)}: {field.name} is no list; leave the [{index}] out.")
+    _refuse_map(field, path)
     values = getattr(message, field.name)
     if index > len(values):
-        raise ConfigError(f"{path}: {field.name}[{index}] is beyond the {len(values)} there are.")
+        raise ConfigError(f"{shown(path)}: {field.name}[{index}] is beyond the {len(values)} there are.")
     new = getattr(_read(message, field, path, value), field.name)
     kept = list(values)
     kept[index : index + 1] = new
@@ -61,35 +67,65 @@ def _set_element(message: Message, field: FieldDescriptor, index: int, path: str
 def _read(message: Message, field: FieldDescriptor, path: str, value: Any) -> Message:
     """A message of the same kind that holds the field alone."""
     several = field.is_repeated and isinstance(value, Sequence) and not isinstance(value, str)
-    text = "\n".join(_text(field, one) for one in (value if several else [value]))
+    values = list(value) if several else [value]
+    texts = [_text(field, one, path) for one in values]
     try:
-        return text_format.Parse(text, type(message)())
-    except text_format.ParseError as error:
-        why = re.sub(r"^\d+:\d+ : ", "", str(error)).replace("\n", " ")
-        raise ConfigError(f"{path}: {value!r} does not fit ({why}).") from error
+        for text in texts:
+            why = _fault(message, field, text)
+            if why:
+                raise ConfigError(f"{shown(path)}: {_short(value)} does not fit ({why}).")
+        return text_format.Parse("\n".join(texts), type(message)())
+    except (text_format.ParseError, ValueError, OverflowError, RecursionError) as error:
+        why = re.sub(r"^\d+:\d+ : ", "", shown(str(error)))
+        raise ConfigError(f"{shown(path)}: {_short(value)} does not fit ({why}).") from error
 
 
-def _text(field: FieldDescriptor, value: Any) -> str:
+def _fault(message: Message, field: FieldDescriptor, text: str) -> str:
+    """What is wrong with an entry in protobuf text form; empty when nothing is."""
+    reading = read(Path(field.name), text)
+    found = [*reading.faults, *schema_faults(reading.entries, cast(Descriptor, message.DESCRIPTOR))]
+    if found:
+        return found[0].message.removesuffix(".")
+    return "" if len(reading.entries) == 1 else "it sets more than one field"
+
+
+def _text(field: FieldDescriptor, value: Any, path: str) -> str:
     """One entry in protobuf text form."""
     if field.message_type is not None:
         return f"{field.name} {value}"
-    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
-        return f"{field.name}: {json.dumps(str(value))}"
-    return f"{field.name}: {str(value).lower() if isinstance(value, bool) else value}"
+    if field.cpp_type != FieldDescriptor.CPPTYPE_STRING:
+        return f"{field.name}: {str(value).lower() if isinstance(value, bool) else value}"
+    if not isinstance(value, str):
+        raise ConfigError(f"{shown(path)}: {_short(value)} is no text. Put it in quotes.")
+    written = value.replace("\\", "\\\\")
+    odd = unescape(written).odd
+    if odd:
+        raise ConfigError(f"{shown(path)}: {_short(value)} does not fit ({odd}). {advice(value)}")
+    return f"{field.name}: " + '"' + written.replace('"', '\\"') + '"'
+
+
+def _short(value: Any) -> str:
+    return shown(reprlib.repr(value))
+
+
+def _refuse_map(field: Any, path: str) -> None:
+    if field.message_type.GetOptions().map_entry if field.message_type is not None else False:
+        raise ConfigError(f"{shown(path)}: {field.name} is a map; give it whole, as {{ key: value: }}.")
 
 
 def _enter(message: Message, step: str, path: str) -> Any:
     matched = STEP.fullmatch(step)
     field = _field(message, matched["name"] if matched else step, path)
     if field.message_type is None:
-        raise ConfigError(f"{path}: {step} holds a plain value, it has no fields.")
+        raise ConfigError(f"{shown(path)}: {step} holds a plain value, it has no fields.")
+    _refuse_map(field, path)
     inner = getattr(message, field.name)
     if not field.is_repeated:
         inner.SetInParent()
         return inner
     index = int(matched["index"] or 0) if matched else 0
     if index > len(inner):
-        raise ConfigError(f"{path}: {step} is beyond the {len(inner)} there are.")
+        raise ConfigError(f"{shown(path)}: {step} is beyond the {len(inner)} there are.")
     return inner.add() if index == len(inner) else inner[index]
 
 
@@ -97,6 +133,7 @@ def _field(message: Message, name: str, path: str) -> Any:
     known = message.DESCRIPTOR.fields_by_name
     if name not in known:
         raise ConfigError(
-            f'{path}: "{name}" is no field of {message.DESCRIPTOR.name}.' + nearest(name, list(known))
+            f'{shown(path)}: "{shown(name)}" is no field of {message.DESCRIPTOR.name}.'
+            + nearest(name, list(known))
         )
     return known[name]

@@ -33,7 +33,24 @@ def test_a_list_is_replaced_not_added_to():
         ("train_config.batch_size[1]", 3, "is no list"),
         ("train_config.freeze_variables[1]", "a", r"freeze_variables\[1\] is beyond the 0"),
         ("model.ssd.post_processing.score_converter", "SIGMOD", "does not fit"),
-        ("train_config.optimizer", "{ adam_optimiser {} }", "does not fit"),
+        ("train_config.optimizer", "{ adam_optimiser {} }", 'does not fit .*Did you mean "adam_optimizer"'),
+        ("train_config.batch_size", "8 sync_replicas: true", "it sets more than one field"),
+        ("train_config.batch_size", "8\nsync_replicas: true", "it sets more than one field"),
+        ("train_config.optimizer", "{ } batch_size: 3", "it sets more than one field"),
+        ("train_config.freeze_variables", ["a", 7], "7 is no text. Put it in quotes"),
+        ("train_config.fine_tune_checkpoint", False, "False is no text. Put it in quotes"),
+        ("train_config.fine_tune_checkpoint", "C:\tensorflow1", r"'C:\\tensorflow1' .*it holds a tab"),
+        ("train_config.fine_tune_checkpoint", "a\nb", "it holds a line end"),
+        ("train_config.fine_tune_checkpoint", "a\ud800", "does not fit"),
+        ("train_config.batch_size", 10**30, "wanted: a whole number from 0 to 4294967295"),
+        ("train_config.batch_size", "9" * 6000, "wanted: a whole number from 0 to 4294967295"),
+        ("train_config.bias_grad_multiplier", 1e300, "at most 3.4e38"),
+        ("train_config.batch_size[99999999999999999999]", 3, "is no field of TrainConfig"),
+        ("eval_config.super_categories.x", "a", "super_categories is a map; give it whole"),
+        ("eval_config.super_categories[0]", "a", "super_categories is a map; give it whole"),
+        ("train_config.optimizer", "{" * 5000, "does not fit"),
+        ("", 1, '"" is no field'),
+        ("a\n.b", 1, r'"a\\n" is no field'),
     ],
 )
 def test_a_wrong_path_or_value_is_told(path, value, message):
@@ -56,6 +73,21 @@ def test_a_value_may_be_the_text_of_a_config():
     assert config.train_config.fine_tune_checkpoint == 'a "quoted" name'
     scales = config.model.ssd.anchor_generator.ssd_anchor_generator.scales
     assert scales == pytest.approx([0.1, 0.7, 0.9])
+
+
+@pytest.mark.parametrize("text", [r"C:\Users\me", "C:/x", "a \"b\" 'c'", "é😀", r"Conv\d+\.", "\\", r"\\"])
+def test_a_text_is_taken_as_it_is(text):
+    config = TrainEvalPipelineConfig()
+    set_field(config, "train_config.fine_tune_checkpoint", text)
+    set_field(config, "train_config.freeze_variables", [text, text])
+    assert config.train_config.fine_tune_checkpoint == text
+    assert list(config.train_config.freeze_variables) == [text, text]
+
+
+def test_a_map_is_given_whole():
+    config = TrainEvalPipelineConfig()
+    set_field(config, "eval_config.super_categories", '{ key: "a" value: "b" }')
+    assert dict(config.eval_config.super_categories) == {"a": "b"}
 
 
 def test_a_message_is_replaced_by_its_text():
