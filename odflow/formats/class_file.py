@@ -111,5 +111,7 @@ def _said(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     mark = getattr(error, "problem_mark", None)
-    what = shown(getattr(error, "problem", None) or str(error).splitlines()[0])
+    what = shown(getattr(error, "problem", None) or str(error).splitlines()[0]).replace("unexpected ", "")
+    if what == "found end of stream":
+        mark, what = getattr(error, "context_mark", mark), "the quote that begins here is not closed"
     return f"line {mark.line + 1}: {what}" if mark else what

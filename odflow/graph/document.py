@@ -182,7 +182,9 @@ def _line(place: str) -> int:
 
 def _syntax(error: yaml.YAMLError, place: str, lines: bool) -> str:
     mark = getattr(error, "problem_mark", None)
-    what = shown(getattr(error, "problem", None) or str(error).splitlines()[0])
+    what = shown(getattr(error, "problem", None) or str(error).splitlines()[0]).replace("unexpected ", "")
+    if what == "found end of stream":
+        mark, what = getattr(error, "context_mark", mark), "the quote that begins here is not closed"
     if "escape" in what:
         what += "; between double quotes a backslash begins an escape: write / or \\\\ in its place"
     if mark is None or not lines:
