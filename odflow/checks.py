@@ -143,7 +143,7 @@ def trained_of(checking: Checking, field: str) -> ExpectedClasses | None:
     config = given / "pipeline.config"
     if label_map is None or not config.is_file():
         return None
-    translated = translation_of(checking, field, config)
+    translated = translation_of(checking, field, config, to_train=False, inputs=False)
     return None if translated is None else ExpectedClasses(label_map.ids, translated.settings)
 
 
@@ -161,6 +161,7 @@ def translation_of(
     field: str,
     path: Path,
     change: Callable[[Any], bool] = lambda _: True,
+    **purpose: bool,
 ) -> Translated | None:
     """Translate a pipeline.config; None when it cannot be read or built.
 
@@ -170,6 +171,7 @@ def translation_of(
         path: the config.
         change: changes it before it is translated; it tells `checking` itself what is wrong
             with its changes, and is false then.
+        purpose: `to_train` and `inputs` of `translate`: what is asked of the config.
     """
     from odflow.odapi.pipeline_config import read_pipeline_config
     from odflow.training.translation import translate
@@ -177,7 +179,7 @@ def translation_of(
     config = checking.attempt(lambda: read_pipeline_config(path), field)
     if config is None or not change(config):
         return None
-    found = checking.attempt(lambda: translate(config, str(path)), field)
+    found = checking.attempt(lambda: translate(config, str(path), **purpose), field)
     return found and Translated(config, *found)
 
 

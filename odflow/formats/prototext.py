@@ -11,7 +11,7 @@ from pathlib import Path
 
 from odflow.errors import ConfigError
 from odflow.formats.prototext_parser import Entry, Fault, Parser
-from odflow.left_out import Faults
+from odflow.left_out import Faults, shown
 
 __all__ = ["Entry", "Fault", "Reading", "parse", "raise_faults", "read"]
 
@@ -72,5 +72,5 @@ def raise_faults(path: Path | str, faults: Iterable[Fault]) -> None:
     """
     told = Faults()
     for line, message in sorted(dict.fromkeys(faults), key=lambda fault: fault.line):
-        told.add(f"{path}:{line}: {message}")
+        told.add(shown(f"{path}:{line}: {message}"))
     told.raise_all(ConfigError)

@@ -28,6 +28,7 @@ class Entry:
         name: of the field.
         value: what quotes held, escapes read; a word as it stands; entries.
         quoted: the value stood in quotes.
+        bare: the quotes were missing, which is told.
         raw: what stood between the quotes, without what is told already.
         end: the line where a message is closed.
     """
@@ -36,6 +37,7 @@ class Entry:
     name: str
     value: str | list[Entry]
     quoted: bool = field(default=False, compare=False)
+    bare: bool = field(default=False, compare=False)
     raw: str = field(default="", compare=False)
     end: int = field(default=0, compare=False)
 
@@ -181,8 +183,9 @@ class Parser:
         line = self.scanner.peek().line
         text = self.scanner.take_bare()
         written = text.replace("\\", "/")
-        self._fault(line, f'{path} is {_short(text)}; wanted: text in quotes. Write "{_short(written)}".')
-        return Entry(line, name.text, text, quoted=True)
+        wanted = "a number, or text in quotes" if text[0] in "+-.0123456789" else "text in quotes"
+        self._fault(line, f'{path} is {_short(text)}; wanted: {wanted}. Write "{_short(written)}".')
+        return Entry(line, name.text, text, quoted=True, bare=True)
 
     def _ill_quoted(self, name: Token, path: str) -> Entry:
         """Text whose quotes are typographic, or that has only the first."""

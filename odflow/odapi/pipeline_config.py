@@ -43,8 +43,11 @@ def read_pipeline_config(path: Path) -> TrainEvalPipelineConfig:
     if not text.strip():
         raise ConfigError(f"{path}: is empty. Give a pipeline.config.")
     reading = read(path, text)
-    faults = [*reading.faults, *(schema_faults(reading.entries, _CONFIG) if reading.whole else ())]
-    raise_faults(path, faults)
+    faults = list(schema_faults(reading.entries, _CONFIG)) if reading.whole else []
+    known = {(line, _field_of(message)) for line, message in faults}
+    raise_faults(
+        path, [*(one for one in reading.faults if (one.line, _field_of(one.message)) not in known), *faults]
+    )
     try:
         return text_format.Parse(text, TrainEvalPipelineConfig())
     except text_format.ParseError as error:
@@ -52,6 +55,11 @@ def read_pipeline_config(path: Path) -> TrainEvalPipelineConfig:
         raise ConfigError(f"{path}:{error.GetLine() or 1}: {shown(said)}.") from None
     except (ValueError, OverflowError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read as protobuf text ({shown(str(error))}).") from None
+
+
+def _field_of(message: str) -> str:
+    """The field that a fault is of: the schema knows better what it wants there than the grammar does."""
+    return message.partition(" is ")[0]
 
 
 def pipeline_config_text(config: TrainEvalPipelineConfig) -> str:

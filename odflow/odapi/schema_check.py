@@ -108,7 +108,7 @@ def _wrong(message: Descriptor, field: FieldDescriptor, entry: Entry) -> str:
         return f" is {_found(value)}; wanted: {_wanted(field, value)}"
     if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
         return _wrong_text(field, entry) if entry.quoted else f" is {_cut(value)}; wanted: text in quotes."
-    if entry.quoted:
+    if entry.quoted and not entry.bare:
         wanted = _wanted(field, value).rstrip(".")
         return f" is {_found(value)}, in quotes; wanted: {wanted}, without them."
     if not _is_read(message, field, value):

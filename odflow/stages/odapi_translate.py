@@ -40,7 +40,9 @@ class Translate(Stage):
         from odflow.odapi.coverage_report import CoverageReport
 
         change = partial(checks.set_fields, checking, changes=self.set)
-        found = checks.translation_of(checking, "pipeline_config", self.pipeline_config, change)
+        found = checks.translation_of(
+            checking, "pipeline_config", self.pipeline_config, change, to_train=False
+        )
         if found and self.strict:
             checking.passes(CoverageReport.of(found.config, found.coverage).check_strict, "strict")
 

@@ -32,7 +32,8 @@ def translated(cases: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         (folder,) = cases.glob(f"{case}-*")
         out = tmp_path / "out"
         code = main(["odapi.translate", "--pipeline-config", str(folder / config), "--out", str(out)])
-        return code, capsys.readouterr().err.replace(f"{folder}/", "").splitlines()
+        told = capsys.readouterr().err.replace(f"{folder}/", "").splitlines()
+        return code, [line.removeprefix("odapi.translate: --pipeline-config: ") for line in told]
 
     return translate
 

@@ -242,6 +242,23 @@ def test_unfilled_paths_of_the_real_configs_are_all_there_are(shared: Path) -> N
             '3: field "num_steps" is unknown in a pipeline.config. train_config has it, and is closed in '
             "line 2: is that } one too many?",
         ),
+        (
+            "train_config {\n batch_size: 8/gpu }",
+            '2: train_config.batch_size is "8/gpu"; wanted: a whole number, 0 or more.',
+        ),
+        (
+            "train_config {\n sync_replicas: true/false }",
+            '2: train_config.sync_replicas is "true/false"; wanted: true or false.',
+        ),
+        (
+            "train_config {\n fine_tune_checkpoint: 8/gpu }",
+            "2: train_config.fine_tune_checkpoint is 8/gpu; wanted: a number, or text in quotes. Write "
+            '"8/gpu".',
+        ),
+        (
+            "train_config {\n batch_size: \uf7c3x }",
+            r'2: train_config.batch_size is "\uf7c3x"; wanted: a whole number, 0 or more.',
+        ),
         ("", " is empty. Give a pipeline.config."),
         ("\n  \n", " is empty. Give a pipeline.config."),
         ('{"model": {}}', "1: begins with {, as JSON does; wanted: protobuf text."),
