@@ -68,8 +68,8 @@ def _person(
         raise InputError("a joint has another visibility than 0, 1 or 2")
     xmin, ymin, width, height = (float(side) for side in one["bbox"])
     facts: dict[str, object] = {
-        "width": image.get("width", np.nan),
-        "height": image.get("height", np.nan),
+        "width": _side(image.get("width")),
+        "height": _side(image.get("height")),
         "xmin": xmin,
         "ymin": ymin,
         "xmax": xmin + width,
@@ -77,3 +77,9 @@ def _person(
         "area": float(one.get("area", np.nan)),
     }
     return facts, keypoints.reshape(count, 3)
+
+
+def _side(value: Any) -> float:
+    """A side of an image in pixels; NaN where the file has something else, which counts as not given."""
+    number = float(value) if type(value) in (int, float) else np.nan
+    return number if number > 0 else np.nan

@@ -36,7 +36,7 @@ def coco_masks(path: Path) -> MaskSet:
     data = read_json(path)
     try:
         return _mask_set(path, data)
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError) as error:
         reason = f"lacks {error}" if isinstance(error, KeyError) else f"is of another form ({error})"
         raise InputError(
             f"{path}: {reason}. Wanted: COCO's images, annotations with segmentation, and categories."

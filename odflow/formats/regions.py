@@ -83,7 +83,7 @@ def paint(
 def _checked_polygon(polygon: Sequence[float], height: int, width: int) -> list[float]:
     try:
         points = np.asarray(polygon, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         points = np.empty(0)
     if points.ndim != 1 or points.size < 6 or points.size % 2:
         raise InputError(f"a polygon of {np.size(points)} numbers; wanted at least 3 points, x y of each")

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from odflow.errors import ImageError, InputError
+from odflow.errors import InputError
 from odflow.formats.mask_classes import BACKGROUND, MaskClasses
 from odflow.formats.masks import UNCOVERED, EncodedMask, MaskSet, encode_mask, find_mask_files
 from odflow.formats.regions import paint, polygons_rle
+from odflow.formats.text_files import decode_text, lines_of, read_bytes
+from odflow.left_out import Faults, shown
 
 if TYPE_CHECKING:
     from odflow.formats.regions import Rle
@@ -51,23 +53,28 @@ class YoloMask:
         return encode_mask(paint(objects, numbers[UNCOVERED], height=height, width=width))
 
     def _objects(self, width: int, height: int) -> Iterator[tuple[int, Rle]]:
-        try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ImageError(f"{self.path}: cannot be read ({error}).") from None
-        for row, line in enumerate(lines, 1):
+        text = decode_text(read_bytes(self.path), str(self.path))
+        polygons, faults = [], Faults()
+        for row, line in enumerate(lines_of(text), 1):
             if not line.strip():
                 continue
-            place = f"{self.path}:{row}"
-            number, shares = _numbers(place, line)
-            if number not in self.known:
-                raise InputError(
-                    f"{place}: has the class {number:g}, which {self.named_by} lacks. Name it there."
-                )
-            points = [
-                share * side for share, side in zip(shares, [width, height] * len(shares), strict=False)
-            ]
-            yield int(number), polygons_rle([points], height, width)
+            try:
+                polygons.append(self._polygon(f"{self.path}:{row}", line))
+            except InputError as fault:
+                faults.add(fault)
+        faults.raise_all()
+        for number, shares in polygons:
+            sides = [width, height] * (len(shares) // 2)
+            points = [share * side for share, side in zip(shares, sides, strict=True)]
+            yield number, polygons_rle([points], height, width)
+
+    def _polygon(self, place: str, line: str) -> tuple[int, list[float]]:
+        number, shares = _numbers(place, line)
+        if number not in self.known:
+            raise InputError(
+                f"{place}: has the class {number:g}, which {self.named_by} lacks. Name it there."
+            )
+        return int(number), shares
 
 
 def _numbers(place: str, line: str) -> tuple[float, list[float]]:
@@ -78,8 +85,11 @@ def _numbers(place: str, line: str) -> tuple[float, list[float]]:
         number, shares = math.nan, []
     if len(shares) < 6 or len(shares) % 2 or not math.isfinite(number):
         wanted = "wanted a class and x y of at least 3 points, as shares of the image"
-        raise InputError(f"{place}: found {len(words)} values ({line.strip()[:40]}); {wanted}.")
+        raise InputError(f"{place}: found {len(words)} values ({shown(line.strip())[:40]}); {wanted}.")
     for share in shares:
         if not -_SLACK <= share <= 1 + _SLACK:  # NaN too
-            raise InputError(f"{place}: has the coordinate {share:g}; wanted shares of the image, 0 to 1.")
+            raise InputError(
+                f"{place}: has the coordinate {share:g}; wanted shares of the image, 0 to 1. "
+                "Are these pixels? Divide them by the image's width and height."
+            )
     return number, shares

@@ -45,3 +45,4 @@ class LeftOut:
             raise InputError(f"{source}: holds no person.")
         for why, count in self.kinds.most_common():
             self.job.say(f"{count} left out: {why}")
+            self.job.count("people_left_out", count)

@@ -231,6 +231,13 @@ class TestCoco:
 
         return of
 
+    @pytest.mark.parametrize("width", [None, "640", [640], {}, True, -1, 0, float("nan")])
+    def test_a_size_that_is_no_number_counts_as_not_given(self, read, coco, width):
+        coco["images"][0]["width"] = width
+        people = read(coco)
+        assert np.isnan(people.table["width"].to_numpy(float)).tolist() == [True, False, True]
+        assert whys(people.left_out) == ["it is a crowd"]
+
     def test_people_are_those_that_pycocotools_finds(self, read, coco, tmp_path):
         from pycocotools.coco import COCO
 

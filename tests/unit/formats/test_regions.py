@@ -136,6 +136,37 @@ def test_yolo_lines_are_checked(yolo, tmp_path, line, told):
         read(yolo(f"0 0 0 1 0 1 1\n{line}\n"), "a", (W, H), tmp_path)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_yolo_text_is_read_by_its_mark(yolo, tmp_path, encoding):
+    found = yolo("")
+    (tmp_path / "labels/a.txt").write_bytes("0 0 0 1 0 1 1\r\n".encode(encoding))
+    assert read(found, "a", (W, H), tmp_path).any()
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"0 0 0 1 0 1 1\n# caf\xe9\n", r"a\.txt:2: is not UTF-8 text \(byte 0xe9\)"),
+        (b"\xff\xfe\x00", r"a\.txt:1: is not UTF-16 text"),
+        (
+            b"0 0 0 1 0 1 1\n2 0 0 1 0 1 1\n\n0 7 0 1 0 1 1",
+            r"(?s)a\.txt:2: .*class 2.*\n.*a\.txt:4: .*coordinate 7",
+        ),
+    ],
+)
+def test_yolo_text_that_is_wrong_is_told_line_by_line(yolo, tmp_path, data, told):
+    found = yolo("")
+    (tmp_path / "labels/a.txt").write_bytes(data)
+    with pytest.raises(InputError, match=told):
+        read(found, "a", (W, H), tmp_path)
+
+
+@pytest.mark.parametrize("polygon", [[10**400] * 6, ["a"] * 6, [[1, 2], [3]], [None] * 6, [{}], [1e300] * 6])
+def test_polygons_of_something_else_are_refused(polygon):
+    with pytest.raises(InputError, match="a polygon"):
+        polygons_rle([polygon], H, W)
+
+
 def coco_data():
     rng = np.random.default_rng(3)
     crowd = coco.encode(np.asfortranarray(rng.random((H, W)) < 0.4, dtype=np.uint8))

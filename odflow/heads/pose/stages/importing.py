@@ -87,6 +87,7 @@ class Import(Stage):
         write_keypoints(table, self.table)
         if people.mended:
             job.say(f"{len(people.mended)} people with joints at NaN, which count as not labelled")
+            job.count("people_mended", len(people.mended))
         _say(job, table)
 
     def _read(self) -> AnnotatedPeople:

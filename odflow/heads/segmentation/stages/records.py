@@ -158,8 +158,10 @@ class Records(Stage):
             )
         if pairing.bare:
             job.say(f"{len(pairing.bare)} images without a mask left out: {_named(pairing.bare)}")
+            job.count("images_without_mask", len(pairing.bare))
         if pairing.left and not self.image_list:
             job.say(f"{len(pairing.left)} masks without an image left out: {_named(pairing.left)}")
+            job.count("masks_without_image", len(pairing.left))
         return pairing.pairs
 
     def _images(self, job: Job) -> list[ImageFile]:

@@ -175,6 +175,7 @@ def test_lonely_images_and_masks_are_counted_and_named(data, tmp_path):
     job = run_alone(Records(**data), tmp_path / "out", name="records")
     assert "1 images without a mask left out: 0.jpg" in job.said
     assert f"1 masks without an image left out: {data['masks'] / '5.png'}" in job.said
+    assert job.counts == {"images_without_mask": 1, "masks_without_image": 1}
     assert names_of(tmp_path / "out/train") == ["1.jpg", "2.jpg", "3.jpg", "4.jpg"]
     (tmp_path / "some.txt").write_text("0.jpg\n1.jpg\n")
     with pytest.raises(InputError, match=r"no mask for 0.jpg \(1 of 2 images lack theirs\).*1.png"):
