@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import reprlib
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,13 @@ from pydantic_core import ErrorDetails
 
 from odflow.errors import nearest
 from odflow.graph.stage import Kind, Stage
+from odflow.left_out import shown
 
 Location = tuple[str | int, ...]
+
+_ESCAPED = (
+    " It holds control characters: between double quotes a backslash begins an escape; write / or \\\\."
+)
 
 
 def faults(
@@ -42,12 +48,16 @@ def faults(
 def wrong_path(path: Path, kind: Kind) -> str:
     """What is wrong with a path that a stage is to read; "" when nothing is."""
     if not path.exists():
-        return f"{path} does not exist."
+        return f"{shown(str(path))} does not exist.{_ESCAPED if _holds_controls(path) else ''}"
     if kind == "file" and not path.is_file():
         return f"{path} is a folder; a file is wanted."
     if kind == "folder" and not path.is_dir():
         return f"{path} is a file; a folder is wanted."
     return ""
+
+
+def _holds_controls(path: Path) -> bool:
+    return any(unicodedata.category(char) == "Cc" for char in str(path))
 
 
 def _line(detail: ErrorDetails, location: Location, stage: type[Stage], label: Callable[[str], str]) -> str:

@@ -28,6 +28,12 @@ _WANTED = {
 }
 _LAST = {FieldDescriptor.CPPTYPE_INT32: 2**31 - 1, FieldDescriptor.CPPTYPE_UINT32: 2**32 - 1}
 _LARGEST_FLOAT = 3.4028235677973366e38  # half a step above the largest of 32 bits
+_PLAIN = {
+    FieldDescriptor.CPPTYPE_BOOL: re.compile("true|false"),
+    FieldDescriptor.CPPTYPE_FLOAT: re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE]-?[0-9]+)?"),
+    FieldDescriptor.CPPTYPE_INT32: re.compile("-?(0|[1-9][0-9]{0,8})"),
+    FieldDescriptor.CPPTYPE_UINT32: re.compile("0|[1-9][0-9]{0,8}"),
+}
 _DIGITS = re.compile(r"-?\d+")
 _LONGEST = 60
 
@@ -126,6 +132,11 @@ def _wrong_text(field: FieldDescriptor, entry: Entry) -> str:
 
 def _is_read(message: Descriptor, field: FieldDescriptor, value: str) -> bool:
     """Whether protobuf takes a number, a name of an enum, true or false."""
+    if field.enum_type is not None and value in field.enum_type.values_by_name:
+        return True
+    plain = _PLAIN.get(field.cpp_type)  # what nearly all configs hold is quickly seen
+    if plain and plain.fullmatch(value):
+        return True
     try:
         text_format.Parse(f"{field.name}: {value}", message_factory.GetMessageClass(message)())
     except (text_format.ParseError, ValueError, OverflowError):

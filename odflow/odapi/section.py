@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from odflow.errors import ConfigError
+from odflow.left_out import shown
 
 T = TypeVar("T")
 
@@ -156,7 +157,7 @@ class Section:
     def refuse(self, name: str, found: object, wanted: str) -> ConfigError:
         """The error for a value that cannot be used; to be raised by the caller."""
         self._note(name, Verdict(UNSUPPORTED, f"cannot be trained; wanted: {wanted}"))
-        return ConfigError(f"{self.coverage.source}: {self._path(name)} is {found}; wanted: {wanted}.")
+        return ConfigError(shown(f"{self.coverage.source}: {self._path(name)} is {found}; wanted: {wanted}."))
 
     def refuse_choice(self, name: str, found: str, known: Iterable[str]) -> ConfigError:
         """The error for one of several kinds that odflow cannot train; to be raised."""

@@ -102,6 +102,16 @@ def test_a_text_stays_as_it_was_written(bench: Any, word: str) -> None:
     assert nodes["said"].stage.lines == [word, word]
 
 
+@pytest.mark.parametrize("written", ["data\\train.txt", "pre\\new.txt", "C:\\run"])
+def test_a_path_of_windows_in_double_quotes_is_told(bench: Any, written: str) -> None:
+    bench.write(f'stages:\n  folder:\n    source: "{written}"\n')
+    (line,) = problems(bench)
+    assert line.startswith(
+        f"p.yaml:3: folder.source: {written} does not exist. It holds control characters: between"
+    )
+    assert line.isprintable()
+
+
 def test_nothing_stays_nothing_where_it_may_be(bench: Any) -> None:
     Path("in.txt").touch()
     bench.write("stages:\n  join:\n    parts: [in.txt]\n  write:\n    case: null\n")
