@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from odflow.cli import main
+from odflow.formats.image_search import search_images
 
 
 @pytest.fixture
@@ -148,3 +149,19 @@ def test_cases_h38_images_without_a_row_are_left_out_and_told(case, tmp_path, ca
     assert "on 1 images with 1 objects" in told
     assert evaluate(folder, tmp_path / "out2", model, "--unlisted", "empty") == 0
     assert "on 4 images with 1 objects" in capsys.readouterr().out
+
+
+def test_cases_h06_images_of_forms_that_are_not_read_are_named(case):
+    found = search_images(case("h06-voc-images-of-other-extensions") / "images")
+    assert [image.name for image in found.images] == [
+        "0.jpg",
+        "1.JPEG",
+        "2.webp",
+        "4.jfif",
+        "5.bmp",
+        "7.png",
+    ]
+    assert [str(left) for left in found.left_out] == [
+        "2 images left out, of forms that are not read: GIF, TIFF (3.tif, 6.gif). "
+        "Convert them to JPEG or PNG."
+    ]

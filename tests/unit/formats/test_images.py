@@ -243,7 +243,7 @@ def mutated(draw) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(deadline=10_000, max_examples=2000, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=2000, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_silent_about_no_mutated_image_and_nothing_but_an_image_error(tmp_path, data):
     path = tmp_path / "a.jpg"

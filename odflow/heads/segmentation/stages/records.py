@@ -288,6 +288,7 @@ class Written:
         for error in self.damaged:
             job.log.warning("skipped: %s", error)
         if self.damaged:
+            job.count("images_unreadable", len(self.damaged))
             job.say(f"{side}: {len(self.damaged)} images skipped, which or whose masks cannot be read")
         for line in self.audit.lines():
             job.say(f"{side}: {line}")

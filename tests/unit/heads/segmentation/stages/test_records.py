@@ -182,6 +182,13 @@ def test_lonely_images_and_masks_are_counted_and_named(data, tmp_path):
         run_alone(Records(**data, image_list=tmp_path / "some.txt"), tmp_path / "out", name="records")
 
 
+def test_silent_about_no_image_of_another_form(data, tmp_path):
+    (data["images"] / "x.HEIC").write_bytes(b"")
+    job = run_alone(Records(**data), tmp_path / "out", name="records")
+    assert job.counts == {"images_of_other_forms": 1}
+    assert "HEIC (x.HEIC). Convert them to JPEG or PNG." in job.said[0]
+
+
 def test_masks_of_other_names_are_told_with_an_example(data, tmp_path):
     for path in list(data["masks"].iterdir()):
         path.rename(path.with_stem(f"{path.stem}_mask"))
@@ -220,6 +227,7 @@ def test_damaged_files_are_skipped_and_counted(data, tmp_path, caplog):
         job = run_alone(Records(**data), tmp_path / "out", name="records")
     assert names_of(tmp_path / "out/train") == ["0.jpg", "3.jpg"]
     assert "train: 2 images skipped, which or whose masks cannot be read" in job.said
+    assert job.counts == {"images_unreadable": 2}
     assert "1.jpg" in caplog.text
     assert "2.png" in caplog.text
 
