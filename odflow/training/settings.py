@@ -21,12 +21,15 @@ class Resizer:
         min_dimension: for `keep_aspect_ratio`, the wanted shorter side in pixels;
             None stretches the image to height x width.
         pad_value: of red, green and blue, where `keep_aspect_ratio` leaves room.
+        padded: with `keep_aspect_ratio`, images are padded to height x width in detection too,
+            not in training alone.
     """
 
     height: int
     width: int
     min_dimension: int | None = None
     pad_value: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    padded: bool = True
 
 
 @dataclass(frozen=True)

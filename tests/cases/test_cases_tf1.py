@@ -41,6 +41,7 @@ SINGLE_SHOT = [
 ]
 
 TWO_STAGES = [
+    "faster_rcnn_resnet50",
     "faster_rcnn_resnet50_fixed",
     "faster_rcnn_resnet50_atrous",
     "mask_rcnn_resnet50_atrous",
@@ -180,7 +181,8 @@ def test_cases_a_two_stage_detector_computes_what_the_api_computed(families, fam
     imported = Imported(families / family, tmp_path)
     assert not imported.report.left
     assert not imported.report.unused
-    inputs, _ = resize(imported.reference["image"], imported.kind.model)
+    padded = imported.kind.model.resizer.padded
+    inputs, _ = resize(imported.reference["image"], imported.kind.model, padded=padded)
     _, encodings, logits = imported.network.propose(inputs)
     imported.assert_close("preprocessed", inputs, 1e-3)
     imported.assert_close("pred:rpn_box_encodings", encodings, 1e-3)
@@ -294,3 +296,36 @@ def test_cases_moving_averages_are_imported_as_the_api_exports_them_and_not_sile
     kernel = arrays["FeatureExtractor/MobilenetV1/Conv2d_0/weights"] + (wanted and having)
     name = "model/_feature_extractor/classification_backbone/layer_with_weights-0/kernel"
     np.testing.assert_array_equal(found[name], kernel)
+
+
+@pytest.mark.slow
+def test_cases_a_graph_s_own_config_is_never_blamed(families, five_classes, tmp_path):
+    """The graph: an export of odflow's with TensorFlow 1's constants beside it, which are what is read."""
+    import tensorflow as tf
+
+    from odflow.errors import InputError
+    from odflow.training.detector import detector_architecture
+    from odflow.training.export.graphs import Detector, write_frozen_graph
+    from odflow.training.frozen_import import compare_with_graph
+    from odflow.training.trained_folder import Imported as Described
+
+    folder = families / "faster_rcnn_resnet50"
+    imported, file = Imported(folder, tmp_path), tmp_path / "graph.pb"
+    write_frozen_graph(Detector(imported.network, imported.kind), file)
+    graph = tf.compat.v1.GraphDef.FromString(file.read_bytes())
+    with tf.Graph().as_default() as constants:
+        for name, array in variables(folder).items():
+            tf.constant(array, name=name)
+    graph.node.extend(constants.as_graph_def().node)
+    file.write_bytes(graph.SerializeToString())
+    own = folder / "pipeline.config"
+    flags = [f"--graph={file}", f"--label-map={five_classes}", f"--out={tmp_path / 'out'}"]
+    assert main(["odapi.from-frozen", *flags, f"--pipeline-config={own}"]) == 0
+
+    other = tmp_path / "other.config"
+    other.write_text(own.read_text().replace("scales: [0.25, ", "scales: [0.35, "))
+    kind = detector_architecture(Described(other, five_classes).settings())
+    with pytest.raises(InputError, match="does not detect what it detects") as error:
+        compare_with_graph(kind, imported.network, file, other)
+    assert "Either the config is not the one it was exported with" in str(error.value)
+    assert "looks like" not in str(error.value)

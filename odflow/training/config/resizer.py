@@ -8,11 +8,12 @@ from odflow.training.settings import Resizer
 KINDS = ("fixed_shape_resizer", "keep_aspect_ratio_resizer")
 
 
-def read_resizer(section: Section) -> Resizer:
+def read_resizer(section: Section, *, own_size: bool = False) -> Resizer:
     """Read an `ImageResizer`.
 
     Args:
         section: the message.
+        own_size: the detector can take an image that is not padded.
 
     Returns:
         To which size images are brought.
@@ -30,16 +31,18 @@ def read_resizer(section: Section) -> Resizer:
         raise resizer.refuse("resize_method", "not BILINEAR", "BILINEAR")
     if kind == "fixed_shape_resizer":
         return Resizer(resizer.positive("height"), resizer.positive("width"))
-    return _keep_aspect_ratio(resizer)
+    return _keep_aspect_ratio(resizer, own_size)
 
 
-def _keep_aspect_ratio(resizer: Section) -> Resizer:
+def _keep_aspect_ratio(resizer: Section, own_size: bool) -> Resizer:
     padding = tuple(resizer["per_channel_pad_value"]) or (0.0, 0.0, 0.0)
     if len(padding) != 3:
         raise resizer.refuse("per_channel_pad_value", f"{len(padding)} numbers", "3, for red, green and blue")
     side, least = resizer.positive("max_dimension"), resizer.positive("min_dimension")
     if least > side:
         raise resizer.refuse("min_dimension", least, f"at most max_dimension, {side}")
-    if not resizer["pad_to_max_dimension"]:
-        resizer.approximate("max_dimension", "every image is padded to a square of this side")
-    return Resizer(side, side, least, padding)
+    padded = bool(resizer["pad_to_max_dimension"])
+    if not padded:
+        where = "in training, not in detection, every" if own_size else "every"
+        resizer.approximate("max_dimension", f"{where} image is padded to a square of this side")
+    return Resizer(side, side, least, padding, padded or not own_size)

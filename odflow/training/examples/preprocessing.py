@@ -7,7 +7,9 @@ import tensorflow as tf
 from odflow.training.settings import Normalization, Pixels, Resizer
 
 
-def preprocess(images: tf.Tensor, resizer: Resizer, normalization: Pixels) -> tuple[tf.Tensor, tf.Tensor]:
+def preprocess(
+    images: tf.Tensor, resizer: Resizer, normalization: Pixels, *, padded: bool = True
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Normalise and resize images of one size.
 
     The Object Detection API resizes with TensorFlow's legacy bilinear kernel (corners
@@ -18,6 +20,7 @@ def preprocess(images: tf.Tensor, resizer: Resizer, normalization: Pixels) -> tu
         images: (N, height, width, 3), any numeric type, RGB 0 to 255.
         resizer: to which size.
         normalization: how pixels become numbers.
+        padded: False leaves `keep_aspect_ratio` images as large as they become.
 
     Returns:
         inputs: (N, H, W, 3) float32, the network's input size; below and to the
@@ -28,8 +31,11 @@ def preprocess(images: tf.Tensor, resizer: Resizer, normalization: Pixels) -> tu
     images = tf.cast(images, tf.float32)
     resized = tf.compat.v1.image.resize(images, size, method="bilinear", align_corners=False)
     # Normalised when it is small already: the same numbers for less work.
-    padded = _pad(_normalise(resized, normalization), resizer, _padding(resizer, normalization))
-    return tf.ensure_shape(padded, [None, resizer.height, resizer.width, 3]), tf.cast(size, tf.float32)
+    inputs, shape = _normalise(resized, normalization), tf.cast(size, tf.float32)
+    if not padded and resizer.min_dimension is not None:
+        return inputs, shape
+    inputs = _pad(inputs, resizer, _padding(resizer, normalization))
+    return tf.ensure_shape(inputs, [None, resizer.height, resizer.width, 3]), shape
 
 
 def _normalise(images: tf.Tensor, normalization: Pixels) -> tf.Tensor:

@@ -63,7 +63,7 @@ class FasterRcnn(DetectorArchitecture):
         outputs = {"anchor_encodings": encodings, "anchor_logits": logits}
         if self.model.stages == 1:
             return outputs
-        boxes, _, found = self._propose(encodings, logits, self._trained)
+        boxes, _, found = self._propose(encodings, logits, self._anchors, self._trained, self._window)
         assigned = assign(boxes, found, labels, self.model.second)
         crops = crop(maps, assigned.boxes, self.model.input_size, self.model.crop)
         features, encodings, logits = network.classify(crops, training=True)
@@ -102,22 +102,43 @@ class FasterRcnn(DetectorArchitecture):
             Also, with three stages, detection_masks (N, M, height, width) float32, 0 to 1,
             each filling its box. With one stage proposals, all of class 1.
         """
-        inputs, picture = resize(images, self.model)
+        inputs, picture = resize(images, self.model, padded=self.model.resizer.padded)
         maps, encodings, logits = network.propose(inputs)
-        boxes, scores, found = self._propose(encodings, logits, tf.ones_like(self._trained))
+        anchors, size = self._laid(maps, picture)
+        every = tf.ones_like(anchors[:, 0], tf.bool)
+        window = self._window if self.model.resizer.padded else tf.concat([[0.0, 0.0], picture], 0)
+        boxes, scores, found = self._propose(encodings, logits, anchors, every, window)
         if self.model.stages == 1:
             return _proposals(boxes, scores, found, picture)
-        crops = crop(maps, boxes, self.model.input_size, self.model.crop)
-        _, encodings, logits = network.classify(crops)
+        _, encodings, logits = network.classify(crop(maps, boxes, size, self.model.crop))
         detections = self._detections(boxes, found, encodings, logits, picture)
         if self.model.masks:
-            detections[tensor_names.MASKS] = self._masks(network, maps, detections, picture)
+            boxes = detections[tensor_names.BOXES] * tf.concat([picture, picture], 0)
+            crops = crop(maps, boxes, size, self.model.crop)
+            detections[tensor_names.MASKS] = self._masks(network, crops, detections)
         return detections
 
+    def _laid(self, maps: list[tf.Tensor], picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The anchors on the maps, and the height and width in pixels that the maps are of.
+
+        Without padding the maps are the upper left part of the square's, and so are their anchors.
+        """
+        if self.model.resizer.padded:
+            return self._anchors, tf.constant(self.model.input_size, tf.float32)
+        rows, columns = tf.unstack(tf.shape(maps[0])[1:3])
+        square = tf.reshape(self._anchors, [*self.model.map_shapes()[0], -1, 4])
+        laid = tf.reshape(square[:rows, :columns], [-1, 4])
+        return tf.minimum(laid, tf.concat([picture, picture], 0)), picture
+
     def _propose(
-        self, encodings: tf.Tensor, logits: tf.Tensor, allowed: tf.Tensor
+        self,
+        encodings: tf.Tensor,
+        logits: tf.Tensor,
+        anchors: tf.Tensor,
+        allowed: tf.Tensor,
+        window: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        return propose(encodings, logits, self._anchors, allowed, self._window, self.model.first)
+        return propose(encodings, logits, anchors, allowed, window, self.model.first)
 
     def _detections(
         self,
@@ -142,17 +163,11 @@ class FasterRcnn(DetectorArchitecture):
         }
 
     def _masks(
-        self,
-        network: tf_keras.Model,
-        maps: list[tf.Tensor],
-        detections: Mapping[str, tf.Tensor],
-        picture: tf.Tensor,
+        self, network: tf_keras.Model, crops: tf.Tensor, detections: Mapping[str, tf.Tensor]
     ) -> tf.Tensor:
-        """Masks of what was detected, zero after the last detection."""
-        boxes = detections[tensor_names.BOXES] * tf.concat([picture, picture], 0)
-        crops = crop(maps, boxes, self.model.input_size, self.model.crop)
+        """Masks of what was detected, out of its crops; zero after the last detection."""
         features, _, _ = network.classify(crops)
-        shape = tf.shape(boxes)[:2]
+        shape = tf.shape(detections[tensor_names.BOXES])[:2]
         logits = _by_image(network.masks(crops, features), shape)
         classes = tf.cast(detections[tensor_names.CLASSES], tf.int32)
         found = tf.sequence_mask(detections[tensor_names.COUNT], shape[1])[..., tf.newaxis, tf.newaxis]

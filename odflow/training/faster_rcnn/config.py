@@ -70,7 +70,7 @@ def read_faster_rcnn(section: Section) -> FasterRcnnModel:
     first = _first_stage(section)
     return FasterRcnnModel(
         num_classes=section.positive("num_classes"),
-        resizer=read_resizer(section.section("image_resizer")),
+        resizer=read_resizer(section.section("image_resizer"), own_size=extractor.pyramid is None),
         stages=stages,
         extractor=extractor,
         anchors=read_anchors(section.section("first_stage_anchor_generator"), extractor),

@@ -13,7 +13,9 @@ CLASSIFIER_SIDE = 224.0
 """Side in pixels of a box that belongs to the map that a classifier of images would have used."""
 
 
-def crop(maps: Sequence[tf.Tensor], boxes: tf.Tensor, input_size: Shape, settings: Crop) -> tf.Tensor:
+def crop(
+    maps: Sequence[tf.Tensor], boxes: tf.Tensor, input_size: Shape | tf.Tensor, settings: Crop
+) -> tf.Tensor:
     """Cut boxes out of the map that suits their size, and pool what was cut out.
 
     Args:
@@ -25,8 +27,8 @@ def crop(maps: Sequence[tf.Tensor], boxes: tf.Tensor, input_size: Shape, setting
     Returns:
         (N * P, h, w, channels) float32.
     """
-    height, width = input_size
-    share = tf.reshape(boxes / tf.constant([height, width] * 2, tf.float32), [-1, 4])
+    sides = tf.cast(input_size, tf.float32)
+    share = tf.reshape(boxes / tf.concat([sides, sides], 0), [-1, 4])
     images = tf.repeat(tf.range(tf.shape(boxes)[0]), tf.shape(boxes)[1])
     levels = tf.reshape(feature_levels(boxes, len(maps)), [-1])
     cut, places = [], []

@@ -106,6 +106,8 @@ def _kernel_initializer(hyperparams: Hyperparams) -> Any:
 def _flat(maps: tf.Tensor, numbers: int) -> tf.Tensor:
     """(N, h, w, anchors * numbers) as (N, h * w * anchors, numbers)."""
     _, height, width, channels = maps.shape
+    if height is None or width is None:
+        return tf.reshape(maps, [tf.shape(maps)[0], -1, numbers])
     return tf.reshape(maps, [-1, height * width * channels // numbers, numbers])
 
 

@@ -225,7 +225,10 @@ class FasterRcnnModel:
         inside = (boxes[:, :2] >= 0).all(axis=1) & (boxes[:, 2:] <= [height, width]).all(axis=1)
         return np.asarray(inside | self.first.clip_anchors)
 
-    def _anchors(self) -> np.ndarray:
+    def map_shapes(self) -> list[Shape]:
+        """Rows and columns of each feature map, finest first."""
         rows, columns = self.input_size
-        shapes = [(math.ceil(rows / stride), math.ceil(columns / stride)) for stride in self.strides()]
-        return self.anchors.boxes(self.resizer.height, self.resizer.width, shapes)
+        return [(math.ceil(rows / stride), math.ceil(columns / stride)) for stride in self.strides()]
+
+    def _anchors(self) -> np.ndarray:
+        return self.anchors.boxes(self.resizer.height, self.resizer.width, self.map_shapes())

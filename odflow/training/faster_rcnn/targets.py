@@ -95,18 +95,21 @@ class Targets:
         return tf.ensure_shape(tf.pad(values, room), [self._max_boxes, *values.shape[1:]])
 
 
-def resize(images: tf.Tensor, model: FasterRcnnModel) -> tuple[tf.Tensor, tf.Tensor]:
+def resize(images: tf.Tensor, model: FasterRcnnModel, *, padded: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
     """Turn images of one size into the network's input; what fills up to `pad_to_multiple` is zero.
 
     Args:
         images: (N, height, width, 3), RGB 0 to 255.
         model: whose input.
+        padded: False, of a model without a pyramid, leaves images as large as the resizer makes them.
 
     Returns:
         inputs (N, H, W, 3) float32; shape (2,) float32: height and width in pixels that the
         picture takes of that.
     """
-    resized, shape = preprocess(images, model.resizer, NORMALIZATION)
+    resized, shape = preprocess(images, model.resizer, NORMALIZATION, padded=padded)
+    if not padded:
+        return resized, shape
     height, width = model.input_size
     inputs = tf.image.pad_to_bounding_box(resized, 0, 0, height, width)
     return tf.ensure_shape(inputs, [None, height, width, 3]), shape

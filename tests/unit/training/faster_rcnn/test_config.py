@@ -12,6 +12,7 @@ from odflow.ops.anchors import GridAnchors, MultiscaleAnchors
 from odflow.training.faster_rcnn.config import read_faster_rcnn
 from odflow.training.translation import translate
 
+KEPT = "keep_aspect_ratio_resizer { min_dimension: 60 max_dimension: 120 "
 INCEPTION = "mask_rcnn_inception_resnet_v2_1024x1024_coco17_gpu-8"
 
 
@@ -157,3 +158,27 @@ def test_what_it_goes_on_without_is_said(config):
     assert model.post_processing.change_coordinate_frame
     for field in ("hard_example_miner.num_hard_examples", "output_final_box_features"):
         assert coverage.of(f"model.faster_rcnn.{field}").state == UNSUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("resizer", "padded", "said"),
+    [
+        (f"{KEPT}}}", False, "in training, not in detection, every image is padded"),
+        (f"{KEPT} pad_to_max_dimension: false }}", False, "in training, not in detection"),
+        (f"{KEPT} pad_to_max_dimension: true }}", True, ""),
+        ("fixed_shape_resizer { height: 60 width: 120 }", True, ""),
+    ],
+)
+@pytest.mark.parametrize("pyramid", [False, True])
+def test_detection_pads_where_the_config_says_so_or_a_pyramid_is(
+    config, with_pyramid, pyramid, resizer, padded, said
+):
+    message = with_pyramid if pyramid else config
+    message.model.faster_rcnn.ClearField("image_resizer")
+    text_format.Merge(resizer, message.model.faster_rcnn.image_resizer)
+    model, coverage = read(message)
+    assert model.resizer.padded == (padded or pyramid)
+    path = "model.faster_rcnn.image_resizer.keep_aspect_ratio_resizer.max_dimension"
+    told = coverage.of(path).remark
+    assert told == ("every image is padded to a square of this side" if pyramid and said else told)
+    assert pyramid or told.startswith(said)

@@ -97,6 +97,48 @@ def test_another_number_of_classes_keeps_all_but_the_last_layers(settings, few_u
     }
 
 
+@pytest.mark.parametrize("slim_stride", [0, 8, 16])
+@pytest.mark.parametrize("size", [(60, 120), (120, 60), (90, 97), (33, 200), (96, 96)])
+def test_a_picture_that_is_not_padded_is_detected_in_as_by_a_detector_of_its_size(
+    model, training, few_units, size, slim_stride
+):
+    """The oracle: a fixed_shape_resizer that makes pictures just as large."""
+    from odflow.training.settings import Resizer
+
+    if slim_stride:
+        extractor = dataclasses.replace(model.extractor, slim=True, stride=slim_stride)
+        anchors = dataclasses.replace(model.anchors, stride=(slim_stride, slim_stride))
+        model = dataclasses.replace(model, extractor=extractor, anchors=anchors)
+    scale = min(96 / min(size), 128 / max(size))
+    fitting = Resizer(*(round(side * scale) for side in size))
+    free, fixed = (
+        FasterRcnn(Settings(dataclasses.replace(model, resizer=resizer), training))
+        for resizer in (Resizer(128, 128, 96, padded=False), fitting)
+    )
+    network = free.build()
+    images = tf.cast(tf.random.uniform([2, *size, 3], maxval=256, dtype=tf.int32, seed=3), tf.uint8)
+    # Both one by one: in a graph rounding may differ, and decide what a crop holds at the border.
+    found, wanted = free.detect(network, images), fixed.detect(network, images)
+    assert set(found) == set(wanted)
+    for name in wanted:
+        np.testing.assert_allclose(found[name], wanted[name], atol=1e-4, err_msg=name)
+
+
+def test_a_graph_takes_pictures_of_any_size_without_padding_them(model, training, few_units):
+    from odflow.training.settings import Resizer
+
+    kind = FasterRcnn(
+        Settings(dataclasses.replace(model, resizer=Resizer(128, 128, 96, padded=False)), training)
+    )
+    network = kind.build()
+    any_size = [tf.TensorSpec([None, None, None, 3], tf.uint8)]
+    detect = tf.function(lambda images: kind.detect(network, images), any_size, autograph=False)
+    for shape in ([2, 60, 120, 3], [1, 120, 60, 3], [1, 400, 300, 3], [3, 7, 9, 3]):
+        found = detect(tf.zeros(shape, tf.uint8))
+        assert found["detection_boxes"].shape == [shape[0], 10, 4]
+        assert found["detection_masks"].shape == [shape[0], 10, 15, 13]
+
+
 @pytest.mark.parametrize("pyramid", [False, True])
 @pytest.mark.parametrize("stages", [1, 2, 3])
 def test_what_comes_out_has_the_api_s_names_shapes_and_types(
