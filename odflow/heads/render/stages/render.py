@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from zlib import crc32
 
 from pydantic import Field, field_validator, model_validator
 
-from odflow.errors import nearest
+from odflow.errors import ConfigError, InputError, nearest
 from odflow.graph.job import Job
 from odflow.graph.journal import Journal
 from odflow.graph.stage import OutputFile, OutputFolder, Stage, output
@@ -111,9 +112,7 @@ class Render(Stage):
     def check(self, checking: Checking) -> None:
         """See that Blender and the models are there."""
         checking.need_package("bpy", "blender")
-        for path in self._files():
-            if not path.is_file():
-                checking.problem(f"there is no model {path}. Give a file that is there.", "objects")
+        checking.passes(self._check_models, "objects")
 
     def also_reads(self) -> Iterable[Path]:
         """The models."""
@@ -121,11 +120,19 @@ class Render(Stage):
 
     def run(self, job: Job) -> None:
         """Render what a stopped run left, then write the tables."""
+        self._check_models()
+        if find_spec("bpy") is None:
+            raise ConfigError(f'{job.name}: Blender is not installed. Use: pip install "odflow[blender]"')
         for folder in (self.images, self.masks):
             folder.mkdir(exist_ok=True)
         with Journal(job.staging / "journal") as journal:
             made = {picture["number"]: picture for picture in self._pictures(job, journal)}
         self._write(job, self._settings(), [made[number] for number in range(self.count)])
+
+    def _check_models(self) -> None:
+        lacking = [str(path) for path in self._files() if not path.is_file()]
+        if lacking:
+            raise InputError(f"there is no model {', '.join(lacking)}. Give a file that is there.")
 
     def _pictures(self, job: Job, journal: Journal) -> Iterator[dict[str, Any]]:
         """What is in each picture: first those of a stopped run whose files are as it left them."""
