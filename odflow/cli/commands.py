@@ -181,25 +181,33 @@ def _engine(given: Namespace) -> Engine:
 
 
 def _plan(given: Namespace, registry: Registry) -> int:
+    from odflow.graph.input_places import check_places
     from odflow.graph.pipeline import Selection
     from odflow.graph.plan import Planner, plan
     from odflow.graph.reading import read_pipeline
     from odflow.graph.record import read_record
+    from odflow.graph.workdir import Workdir
 
     selection = Selection(given.only, given.until, tuple(given.force))
     pipeline = read_pipeline(given.pipeline, registry, given.set, selection)
     pipeline.check(selection, _store_folder())
-    last = read_record(_workdir(given))
-    planner = Planner(_store(), last.stages if last else {}, selection.force)
-    steps = plan(pipeline, selection, planner)
+    store, workdir = _store(), _workdir(given)
+    check_places(pipeline, selection, workdir, store.folder)
+    record = read_record(workdir)
+    last = record.stages if record else {}
+    steps = plan(pipeline, selection, Planner(store, last, selection.force))
+    copies = Workdir(workdir, store, last)
+    moves = [line for step in steps for line in copies.moves(step)]
     if given.json:
         told = [{"stage": step.node.name, "state": step.state, "why": step.why} for step in steps]
-        print(json.dumps({"stages": told}, indent=1))
+        print(json.dumps({"stages": told, "moves": moves}, indent=1))
         return 0
     _print_table(
         ("stage", "state", "why"),
         [(step.node.name, step.state, step.why) for step in steps],
     )
+    for line in moves:
+        print(line)
     return 0
 
 

@@ -33,6 +33,8 @@ def run_single(name: str, words: list[str], registry: Registry) -> int:
     stage = registry.get(name)
     parser = Parser(name, inspect.getdoc(stage) or "", f"outputs, in DIR:\n{_outputs(stage)}")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the outputs (needed)")
+    about = "replace what is at the outputs' places in DIR though this stage did not write it; never an input"
+    parser.add_argument("--overwrite", action="store_true", help=about)
     jobs_flag(parser)
     json_flag(parser)
     add_fields(parser, stage)
@@ -43,7 +45,14 @@ def run_single(name: str, words: list[str], registry: Registry) -> int:
     from odflow.graph.job import Console
 
     audience = Console(name, sys.stderr if given.json else None)
-    job = run_alone(made, given.out, name=name, workers=Threads(given.jobs), audience=audience)
+    job = run_alone(
+        made,
+        given.out,
+        name=name,
+        workers=Threads(given.jobs),
+        audience=audience,
+        overwrite=given.overwrite,
+    )
     if given.json:
         outputs = {field: str(given.out / getattr(made, field)) for field in stage.output_fields()}
         print(

@@ -165,24 +165,42 @@ def write_whole(path: Path, text: str, *, shared: bool = False) -> None:
             raise
 
 
-def put_in_place(made: Path, final: Path) -> None:
+def leftover(final: Path) -> Path:
+    """Where `put_in_place` keeps a folder while another takes its place; a killed process leaves it there."""
+    return final.with_name(f".odflow-old-{final.name}")
+
+
+def put_in_place(made: Path, final: Path, discard: Callable[[Path], None] = remove) -> None:
     """Rename a file or folder to its final name, in place of what has this name now.
+
+    Args:
+        made: the file or folder; on the same disk.
+        final: its name from now on.
+        discard: removes the folder that had this name, which has another now, and what a killed
+            process left there. A file that is replaced by a file is gone at once.
 
     Raises:
         StoreError: the disk refuses.
     """
-    old = final.with_name(f".old-{final.name}")
-    remove(old)
+    old = leftover(final)
+    if os.path.lexists(old):
+        discard(old)
     with told_by_disk(final):
         final.parent.mkdir(parents=True, exist_ok=True)
-        if final.exists() and (final.is_dir() or made.is_dir()):
+        if os.path.lexists(final) and (final.is_dir() or made.is_dir()):
             final.rename(old)  # a folder is not replaced in one step
         made.replace(final)
-    remove(old)
+    if os.path.lexists(old):
+        discard(old)
 
 
-def copy_in_place(source: Path, final: Path) -> None:
+def copy_in_place(source: Path, final: Path, put: Callable[[Path, Path], None] = put_in_place) -> None:
     """Copy a file or folder to a name, in place of what has this name now, with the times of the source.
+
+    Args:
+        source: what to copy.
+        final: the name.
+        put: takes the copy and the name; renames the first to the second.
 
     Raises:
         StoreError: the disk is full or refuses; what was there is unchanged.
@@ -196,7 +214,7 @@ def copy_in_place(source: Path, final: Path) -> None:
                 shutil.copytree(source, partial, copy_function=_copy_file)
             else:
                 _copy_file(str(source), str(partial))
-        put_in_place(partial, final)
+        put(partial, final)
     except BaseException:
         remove(partial)
         raise

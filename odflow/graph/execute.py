@@ -13,9 +13,10 @@ from typing import TypeVar
 
 from odflow.errors import InputError, OdflowError, StageError
 from odflow.graph.content import Digests
-from odflow.graph.disk import full_disk, held, make_folder, put_in_place, remove
+from odflow.graph.disk import full_disk, held, make_folder, remove
 from odflow.graph.job import Audience, Job, Workers
 from odflow.graph.key import read_inputs, recipe
+from odflow.graph.out_folder import OutFolder
 from odflow.graph.stage import Stage
 
 A = TypeVar("A")
@@ -75,6 +76,7 @@ def run_alone(
     name: str = "",
     workers: Workers | None = None,
     audience: Audience | None = None,
+    overwrite: bool = False,
 ) -> Job:
     """Run one stage without store or cache; its outputs land in `out` under their declared names.
 
@@ -84,37 +86,39 @@ def run_alone(
         name: what messages call the stage; its class's name if left out.
         workers: where `Job.map` sends its items.
         audience: hears what the stage says; the console if left out.
+        overwrite: replace what is at the outputs' places though the stage did not write it.
 
     Returns:
         The job, with the lines that the stage said.
 
     Raises:
+        InputError: an output would replace an input, or what the stage did not write; nothing ran.
         OdflowError: the stage failed; the outputs that `out` held are unchanged.
     """
     name = name or type(stage).__name__.lower()
+    target = OutFolder(stage, out, name, overwrite)
+    target.check()
     made_here = not out.exists()
     make_folder(out)
     try:
-        with held(out / f".{name}.lock", name):
+        with held(out / f".odflow-{name}.lock", name):
             staging = out / f".staging-{name}"
-            return _run_in(stage, out, staging, Job(name, staging, workers or InProcess(), audience))
+            return _run_in(stage, target, staging, Job(name, staging, workers or InProcess(), audience))
     finally:
         if made_here and not any(out.iterdir()):
             out.rmdir()
 
 
-def _run_in(stage: Stage, out: Path, staging: Path, given: Job) -> Job:
+def _run_in(stage: Stage, target: OutFolder, staging: Path, given: Job) -> Job:
     work = staging / (_present_key(given.name, stage) if stage.resumes else "work")
     try:
         job = execute(stage, work, name=given.name, workers=given.workers, audience=given.audience)
-        for field in stage.output_fields():
-            declared = getattr(stage, field)
-            put_in_place(work / declared, out / declared)
+        target.take(work)
     except BaseException as error:
         if not can_go_on(stage, error):
             remove(work)
-            if staging.is_dir() and not any(staging.iterdir()):
-                remove(staging)
+        if staging.is_dir() and not any(staging.iterdir()):
+            remove(staging)
         raise
     remove(staging)
     return job

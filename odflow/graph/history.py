@@ -80,7 +80,7 @@ def last_runs(store: Path, keep_runs: int) -> tuple[Used, list[Path]]:
     keys: set[str] = set()
     trees: set[str] = set()
     older = []
-    for path in sorted((store / "runs").glob("*.json"), reverse=True):
+    for path in sorted((store / "runs").glob("[0-9]*T[0-9]*-[0-9]*-[0-9]*.json"), reverse=True):
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             seen[data["workdir"]] += 1

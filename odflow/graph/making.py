@@ -23,7 +23,7 @@ from odflow.graph.result import Result
 from odflow.graph.stage import Stage
 from odflow.graph.store import Store
 from odflow.graph.task import Ended, Engine, Message, Task
-from odflow.graph.workdir import LOG, place_outputs
+from odflow.graph.workdir import LOG, Workdir
 
 _LONGEST_PAUSE = 30.0  # seconds before a stage is tried again
 _log = logging.getLogger("odflow.run")
@@ -55,7 +55,7 @@ class Maker:
     """
 
     def __init__(
-        self, store: Store, engine: Engine, workdir: Path, hear: Callable[[str, Message], None]
+        self, store: Store, engine: Engine, workdir: Workdir, hear: Callable[[str, Message], None]
     ) -> None:
         self.store, self.engine, self.workdir, self.hear = store, engine, workdir, hear
         self._stopped = threading.Event()
@@ -83,7 +83,7 @@ class Maker:
                 _log.info("%s: runs (%s).", step.node.name, step.why)
                 kept = self._run(step, staging)
             self.store.send(kept.result)
-        place_outputs(kept.result, self.workdir / step.node.name)
+        self.workdir.place(step.node, kept.result)
         return kept
 
     def _look_up(self, key: str, stage: Stage) -> Kept | None:
@@ -166,8 +166,9 @@ class Maker:
 
     def _keep_log(self, name: str, staging: Path) -> None:
         with suppress(OSError):  # what made the stage fail is told; its log is a help
-            (self.workdir / name).mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(staging / LOG, self.workdir / name / LOG)
+            folder = self.workdir.folder / name
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(staging / LOG, folder / LOG)
 
 
 def _known(step: Step) -> tuple[Recipe, Stage]:

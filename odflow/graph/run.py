@@ -14,6 +14,7 @@ from typing import Any
 from odflow.errors import ConfigError, InputError, OdflowError, StoreError
 from odflow.graph.disk import held, make_folder
 from odflow.graph.history import Used, keep_run, keep_tree
+from odflow.graph.input_places import check_places
 from odflow.graph.key import combined
 from odflow.graph.making import Kept, Maker
 from odflow.graph.pipeline import Node, Pipeline, Reference, Selection
@@ -23,7 +24,7 @@ from odflow.graph.result import Result
 from odflow.graph.screen import Screen
 from odflow.graph.store import Store
 from odflow.graph.task import Engine
-from odflow.graph.workdir import place_outputs
+from odflow.graph.workdir import Workdir, keep_foreign
 
 _log = logging.getLogger("odflow.run")
 
@@ -64,14 +65,15 @@ def run(
         screen: shows what they tell; the streams of this process if left out.
 
     Raises:
-        InputError: with `only`, a stage before it has no result.
+        InputError: with `only`, a stage before it has no result; or an input meets an output's place.
         ConfigError: stages know to be wrong what they are given; nothing has run.
         StoreError: run.json cannot be written.
         KeyboardInterrupt: after run.json was written; the next run goes on from there.
     """
     store.memory.check()
+    check_places(pipeline, selection, workdir, store.folder)
     make_folder(workdir)
-    with held(workdir / ".lock", f"a run of {pipeline.path}"), store.in_use():
+    with held(workdir / ".odflow.lock", f"a run of {pipeline.path}"), store.in_use():
         return _Run(pipeline, selection, store, workdir, engine, screen or Screen()).outcome()
 
 
@@ -95,11 +97,14 @@ class _Run:
         self.pipeline, self.selection, self.store = pipeline, selection, store
         self.workdir, self.engine = workdir, engine
         self.last = last = read_record(workdir)
+        if last is None:
+            keep_foreign(workdir)
         self.checked = False
         before = last.stages if last else {}
         self.planner = Planner(store, before, selection.force)
         self.screen = screen
-        self.maker = Maker(store, engine, workdir, self.screen.hear)
+        self.copies = Workdir(workdir, store, before)
+        self.maker = Maker(store, engine, self.copies, self.screen.hear)
         self.results: dict[str, Result] = {}
         self.settled: set[str] = set()
         self.exit_code = 0
@@ -170,7 +175,7 @@ class _Run:
                 self._keep_trees(step)
                 self._write("running")
                 return _Begun(step, began)
-            self._place(step, step.result)
+            self.copies.place(node, step.result)
             self.store.send(step.result)
             self._settle(node.name, Kept(step.result, "cached"), began)
         except _Refused:
@@ -211,14 +216,6 @@ class _Run:
         outputs = {field: str(self.workdir / name / made.name) for field, made in result.outputs.items()}
         told = {"said": list(result.said), "counts": dict(result.counts)}
         self._note_end(name, kept.state, began, outputs=outputs, **told, peak=kept.peak)
-
-    def _place(self, step: Step, result: Result) -> None:
-        """Put a cached result in the work folder; say so when that undoes somebody's edit."""
-        name = step.node.name
-        last = self.planner.last.get(name)
-        for path in place_outputs(result, self.workdir / name):
-            if last and step.recipe and last.key == step.recipe.key:
-                _log.warning("%s: was changed by hand; the stage's own output is back.", path)
 
     def _keep_trees(self, step: Step) -> None:
         for contents in step.contents.values():

@@ -99,6 +99,14 @@ class Store:
             return None
         return result
 
+    def manifest(self, key: str) -> Result | None:
+        """What the result of a key was when it was made, unseen; None when it is gone."""
+        folder = self.folder / "results" / key
+        try:
+            return read_manifest((folder / "result.json").read_text(encoding="utf-8"), folder)
+        except (OSError, ValueError):
+            return None
+
     def damage(self, result: Result, digests: Digests | None = None) -> list[str]:
         """What is wrong with the files of a result: place and fault of each.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from odflow.graph.disk import remove
 from odflow.graph.history import last_runs, tree_files
 from odflow.graph.result import read_manifest
 from odflow.graph.store import Store
+
+_KEY = re.compile(r"[0-9a-f]{64}(\..*)?")
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,12 @@ def collect(store: Store, keep_runs: int) -> Removed:
     """
     with store.in_use(alone=True):
         used, older = last_runs(store.folder, keep_runs)
-        results = [path for path in _inside(store.folder / "results") if path.name not in used.keys]
+        results = [path for path in _keyed(store.folder / "results") if path.name not in used.keys]
         # A stage that was killed goes on from there, so it is kept as long as its run is.
         staging = [
-            path for path in _inside(store.folder / "staging") if path.name.split(".")[0] not in used.keys
+            path for path in _keyed(store.folder / "staging") if path.name.split(".")[0] not in used.keys
         ]
-        trees = set(_inside(store.folder / "trees")) - tree_files(store.folder, used.trees)
+        trees = set(_keyed(store.folder / "trees")) - tree_files(store.folder, used.trees)
         size = sum(_size(path) for path in (*results, *staging))
         for path in (*results, *staging, *trees, *older):
             remove(path)
@@ -74,11 +77,16 @@ def verify(store: Store, progress: Iterable[Path] | None = None) -> list[str]:
 
 def results(store: Store) -> list[Path]:
     """The folders of all results, sorted."""
-    return _inside(store.folder / "results")
+    return _keyed(store.folder / "results")
 
 
 def _inside(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _keyed(folder: Path) -> list[Path]:
+    """What the store made: its names are digests. Others are the user's, whom ODFLOW_STORE served badly."""
+    return [path for path in _inside(folder) if _KEY.fullmatch(path.name)]
 
 
 def _size(path: Path) -> int:

@@ -2,43 +2,151 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from odflow.graph.content import Content
 from odflow.graph.disk import copy_in_place
+from odflow.graph.pipeline import Node
+from odflow.graph.placed import (
+    LARGE,
+    Files,
+    Theirs,
+    Wrote,
+    is_clean,
+    look,
+    mark_file,
+    read_marks,
+    replace_output,
+    set_aside,
+    together,
+    write_mark,
+    yours,
+)
+from odflow.graph.plan import Step
+from odflow.graph.record import StageRecord
 from odflow.graph.result import Result
+from odflow.graph.store import Store, declared
 
 LOG = "stage.log"
+_log = logging.getLogger("odflow.run")
 
 
-def place_outputs(result: Result, folder: Path) -> list[Path]:
-    """Copy the outputs and the log of a result to `folder`, unless they are there.
-
-    A copy has the times of its original, so an edit is seen without reading it.
-
-    Returns:
-        What was there and differed.
+def keep_foreign(folder: Path) -> None:
+    """Move a run.json that odflow cannot have written beside, so that its own does not replace it.
 
     Raises:
-        StoreError: the disk is full or refuses.
+        StoreError: the disk refuses.
     """
-    replaced = []
-    for field, made in result.outputs.items():
-        source, target = result.path(field), folder / made.name
-        if _same(made.content, source, target):
-            continue
-        if target.exists():
-            replaced.append(target)
-        copy_in_place(source, target)
-    log = result.home / LOG
-    if _stamp(log) not in (None, _stamp(folder / LOG)):
-        copy_in_place(log, folder / LOG)
-    return replaced
+    place = folder / "run.json"
+    if os.path.lexists(place):
+        to = set_aside(Theirs(place, added=("",), alone=True), place)
+        _log.warning("%s is not what a run of odflow writes; it is now %s.", place, to)
+
+
+class Workdir:
+    """Copies of outputs at STAGE/NAME. What of the user's is at their places is moved beside, never replaced.
+
+    Any number of threads may each place the outputs of a stage.
+
+    Args:
+        folder: of the run.
+        store: holds the results.
+        last: what the last run did with each stage.
+    """
+
+    def __init__(self, folder: Path, store: Store, last: Mapping[str, StageRecord]) -> None:
+        self.folder, self._store, self._last = folder, store, last
+
+    def place(self, node: Node, result: Result) -> None:
+        """Copy the outputs and the log of a result to the folder of its stage, unless they are there.
+
+        A copy has the times of its original, so an edit is seen without reading it. What is moved
+        beside is told by name, a warning each.
+
+        Raises:
+            StoreError: the disk is full or refuses.
+        """
+        folder = self.folder / node.name
+        changed = [
+            field for field, made in result.outputs.items() if not _has(result, field, folder / made.name)
+        ]
+        known = self._known(node.name, result) if changed else {}
+        for field in changed:
+            name = result.outputs[field].name
+            put = partial(replace_output, name=name, known=known, moved=partial(_warn, node.uses))
+            copy_in_place(result.path(field), folder / name, put)
+        if changed or not mark_file(folder, node.uses).exists():
+            write_mark(folder, node.uses, _contents(result))
+        self._place_log(node, result.home / LOG)
+
+    def moves(self, step: Step) -> Iterator[str]:
+        """Tell what of the user's a run would move aside for a stage, a line for each output."""
+        node = step.node
+        results = [one for one in (step.result, self._before(node.name)) if one]
+        for field, name in declared(node.stage).items():
+            place = self.folder / node.name / name
+            if any(_has(one, field, place) for one in results):
+                continue
+            theirs = look(place, name, self._known(node.name, step.result))
+            if theirs:
+                yield f"{theirs.told(node.uses)}; run moves {theirs.pronoun.split()[0]} to {yours(place)}."
+
+    def _place_log(self, node: Node, log: Path) -> None:
+        final = self.folder / node.name / LOG
+        if _stamp(log) in (None, _stamp(final)):
+            return
+        if final.is_dir():
+            theirs = Theirs(final, added=("",), alone=True)
+            _warn(node.uses, theirs, set_aside(theirs, final))
+        copy_in_place(log, final)
+
+    def _before(self, name: str) -> Result | None:
+        """What the last run made, as far as the store still has it."""
+        last = self._last.get(name)
+        return self._store.manifest(last.key) if last and last.key else None
+
+    def _known(self, name: str, result: Result | None) -> Files:
+        """All that odflow may have put there: what is noted, what the last run made, what is to come."""
+        marks = read_marks(self.folder / name)
+        results = [one for one in (self._before(name), result) if one]
+        return together([*marks.values(), *map(_timed, results)])
+
+
+def _contents(result: Result) -> Files:
+    return {
+        f"{made.name}/{entry.path}" if entry.path else made.name: (Wrote(entry.size, entry.sha256),)
+        for made in result.outputs.values()
+        for entry in made.content.entries
+    }
+
+
+def _timed(result: Result) -> Files:
+    """What a result holds; of large files with the times that their copies have too."""
+    return {
+        path: tuple(
+            one._replace(mtime_ns=(_stamp(result.folder / path) or (0, 0))[1]) if one.size >= LARGE else one
+            for one in wrote
+        )
+        for path, wrote in _contents(result).items()
+    }
+
+
+def _has(result: Result, field: str, place: Path) -> bool:
+    """Whether an unchanged copy of an output is at a place."""
+    made = result.outputs.get(field)
+    return made is not None and _same(made.content, result.path(field), place)
+
+
+def _warn(stage: str, theirs: Theirs, to: Path) -> None:
+    _log.warning("%s; %s now %s.", theirs.told(stage), theirs.pronoun, to)
 
 
 def _same(content: Content, source: Path, target: Path) -> bool:
-    if content.folder != target.is_dir():
+    if content.folder != target.is_dir() or not is_clean(target):
         return False
     if content.folder and sum(len(names) for _, _, names in os.walk(target)) != len(content.entries):
         return False

@@ -16,6 +16,7 @@ def test_outputs_land_under_their_declared_names(bench: Any, tree: Tree) -> None
     Path("in.txt").write_text("in")
     run_alone(bench.stages["folder"](source=Path("in.txt")), Path("out"))
     assert tree(Path("out")) == {
+        ".odflow-folder.json": Path("out/.odflow-folder.json").read_bytes(),
         "folder/deep/copy.txt": b"in",
         "folder/top.txt": b"top",
         "listing.txt": b"deep/copy.txt\n",
@@ -28,7 +29,8 @@ def test_a_success_replaces_the_outputs_and_nothing_else(bench: Any, tree: Tree)
     Path("out/mine.txt").write_text("mine")
     Path("in.txt").write_text("in")
     run_alone(bench.stages["folder"](source=Path("in.txt")), Path("out"))
-    assert sorted(tree(Path("out"))) == ["folder/deep/copy.txt", "folder/top.txt", "listing.txt", "mine.txt"]
+    made = ["folder/deep/copy.txt", "folder/top.txt", "listing.txt"]
+    assert sorted(tree(Path("out"))) == [".odflow-folder.json", *made, "mine.txt"]
     assert not Path("out/folder/old").exists()
 
 
@@ -41,7 +43,7 @@ def test_a_failure_changes_nothing(bench: Any, how: str, tree: Tree) -> None:
     Path("out").mkdir()
     Path("out/nothing.txt").write_text("old")
     with pytest.raises((OdflowError, ZeroDivisionError, KeyboardInterrupt)):
-        run_alone(stage, Path("out"))
+        run_alone(stage, Path("out"), overwrite=True)
     assert tree(Path("out")) == {"nothing.txt": b"old"}
     assert [path.name for path in Path("out").iterdir()] == ["nothing.txt"]
 
@@ -67,7 +69,7 @@ def test_an_interrupted_stage_goes_on_with_the_same_key_only(
     interrupt_at(4)
     Path("stop.txt").write_text("another content")
     assert run_alone(tally, Path("out")).said == ["starts at 0"]
-    assert [path.name for path in Path("out").iterdir()] == ["counted.txt"]
+    assert sorted(path.name for path in Path("out").iterdir()) == [".odflow-tally.json", "counted.txt"]
 
 
 def test_a_place_where_no_folder_can_be(bench: Any) -> None:
