@@ -118,9 +118,9 @@ class Theirs:
         return bool(self.edited or self.added)
 
     @property
-    def pronoun(self) -> str:
-        """``it is`` or ``they are``, for a message that goes on."""
-        return "it is" if len(self.edited + self.added) == 1 else "they are"
+    def number(self) -> int:
+        """How many files, or links, they are."""
+        return len(self.edited) + len(self.added)
 
     def told(self, stage: str) -> str:
         """What is there, for a message: ``ds/train holds 8 files that records did not write (a, ...)``."""

@@ -93,7 +93,8 @@ class Workdir:
                 continue
             theirs = look(place, name, self._known(node.name, step.result))
             if theirs:
-                yield f"{theirs.told(node.uses)}; run moves {theirs.pronoun.split()[0]} to {yours(place)}."
+                them = "it" if theirs.number == 1 else "them"
+                yield f"{theirs.told(node.uses)}; a run moves {them} to {yours(place)}."
 
     def _place_log(self, node: Node, log: Path) -> None:
         final = self.folder / node.name / LOG
@@ -142,7 +143,8 @@ def _has(result: Result, field: str, place: Path) -> bool:
 
 
 def _warn(stage: str, theirs: Theirs, to: Path) -> None:
-    _log.warning("%s; %s now %s.", theirs.told(stage), theirs.pronoun, to)
+    now = "it is" if theirs.number == 1 else "they are"
+    _log.warning("%s; %s now %s.", theirs.told(stage), now, to)
 
 
 def _same(content: Content, source: Path, target: Path) -> bool:

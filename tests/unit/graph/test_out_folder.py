@@ -277,9 +277,11 @@ TREES = some.dictionaries(some.lists(NAMES, min_size=1, max_size=3).map("/".join
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(trees=some.lists(some.tuples(TREES, TREES, TREES), min_size=1, max_size=3))
 def test_overwrite_property_no_byte_of_a_user_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
     trees: list[tuple[dict[str, str], dict[str, str], dict[str, str]]],
 ) -> None:
     """The user writes before each run and while it is under way, over odflow's files and his own."""
+    monkeypatch.setattr(os, "fsync", lambda file: None)
     shutil.rmtree("out", ignore_errors=True)
     theirs: dict[Path, str] = {}
     for number, (before, meanwhile, made) in enumerate(trees):
