@@ -40,8 +40,9 @@ def records(dots, skeleton, tmp_path_factory):
         Image.fromarray(dots.picture(80, 80, person)).save(folder / f"{number}.png")
         rows.append([f"{number}.png", 0, dots.row(person)])
     table = dots.table(folder / "people.csv", *rows)
-    run_alone(Records(keypoints=table, images=folder, skeleton=str(skeleton)), folder / "out")
-    return folder / "out/records"
+    out = tmp_path_factory.mktemp("records")
+    run_alone(Records(keypoints=table, images=folder, skeleton=str(skeleton)), out)
+    return out / "records"
 
 
 @pytest.fixture

@@ -124,9 +124,10 @@ def test_a_graph_of_other_weights_is_told(squares, module, exported):
 
 
 def test_what_is_no_trained_folder(trained, tmp_path):
+    (tmp_path / "pose").mkdir()
     with pytest.raises(InputError, match=r"has no checkpoint; wanted: the folder that segmentation\.train"):
-        run_alone(Export(trained=tmp_path), tmp_path / "out")
-    (tmp_path / "pose/checkpoint").mkdir(parents=True)
+        run_alone(Export(trained=tmp_path / "pose"), tmp_path / "out")
+    (tmp_path / "pose/checkpoint").mkdir()
     (tmp_path / "pose/pose.json").write_text("{}")
     with pytest.raises(InputError, match=r"segmentation\.json: does not exist; give the folder that"):
         run_alone(Export(trained=tmp_path / "pose"), tmp_path / "out")

@@ -81,8 +81,10 @@ def test_a_backbone_that_there_is_not_is_told(given, tmp_path):
 
 
 def test_another_head_s_folder_is_told(given, tmp_path):
-    (tmp_path / "pose.json").write_text("{}")
-    for stage in (Evaluate(model=tmp_path, records=given["train_records"]), Export(trained=tmp_path)):
+    pose = tmp_path / "pose"
+    pose.mkdir()
+    (pose / "pose.json").write_text("{}")
+    for stage in (Evaluate(model=pose, records=given["train_records"]), Export(trained=pose)):
         with pytest.raises(InputError, match="visibility"):
             run_alone(stage, tmp_path / "out")
 
