@@ -88,7 +88,9 @@ def test_a_cached_run_imports_nothing_heavy(quickstart, project):
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_the_exported_frozen_graph_and_its_checkpoint_agree_on_photographs(quickstart, shared):
+def test_the_exported_frozen_graph_and_its_checkpoint_agree_on_photographs(
+    quickstart, shared, assert_same_detections
+):
     """Scores within 1e-4 and boxes within half a pixel, on 20 photographs."""
     import tensorflow as tf
 
@@ -113,12 +115,10 @@ def test_the_exported_frozen_graph_and_its_checkpoint_agree_on_photographs(quick
     names = ["detection_boxes", "detection_scores", "detection_classes", "num_detections"]
     for file in list(find_images(shared / "data/coco128/images/val2017"))[:20]:
         image = read_image(file.path)
-        boxes, scores, classes, count = session.run(
-            [f"{name}:0" for name in names], {"image_tensor:0": image[None]}
-        )
+        found = session.run({name: f"{name}:0" for name in names}, {"image_tensor:0": image[None]})
         direct = detector.detect(tf.constant(image[None]))
-        size = np.array([*image.shape[:2], *image.shape[:2]])
-        np.testing.assert_allclose(scores, direct["detection_scores"], atol=1e-4)
-        np.testing.assert_allclose(boxes * size, direct["detection_boxes"] * size, atol=0.5)
-        np.testing.assert_array_equal(classes, direct["detection_classes"])
-        np.testing.assert_array_equal(count, direct["num_detections"])
+        sides = {"detection_boxes": np.array([*image.shape[:2], *image.shape[:2]])}
+        pixels = [
+            {name: np.asarray(one[name]) * sides.get(name, 1) for name in names} for one in (found, direct)
+        ]
+        assert_same_detections(*pixels, 0.5, 1e-4)
