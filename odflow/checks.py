@@ -52,25 +52,33 @@ def label_map_of(checking: Checking, *fields: str) -> LabelMap | None:
     return None
 
 
-def table_of(checking: Checking, field: str) -> ExpectedTable | None:
+def table_of(checking: Checking, field: str, images: str | None = None) -> ExpectedTable | None:
     """The classes of a table that a stage will read; None when they are not known.
 
     Args:
         checking: is told when a table that is there is wrong; a large one is not read.
         field: the input.
+        images: the input with the folder of its images; then its boxes must be in pixels, too.
     """
     given, expected = checking.given(field), checking.expected(field)
     if given is None:
         return expected if isinstance(expected, ExpectedTable) else None
     if given.stat().st_size > _LARGE:
         return None
-    from odflow.formats.detections import read_detections
+    from odflow.formats.detections import check_pixels, read_detections
 
-    table = checking.attempt(lambda: read_detections(given), field)
+    folder = checking.given(images) if images else None
+    if folder and not folder.is_dir():
+        folder = folder.parent  # of a list of images
+    table = checking.attempt(lambda: read_detections(given, folder), field)
+    if images and table is not None:
+        checking.attempt(lambda: check_pixels(given, table), field)
     return None if table is None else ExpectedTable(frozenset(table["class"]), chosen=True)
 
 
-def check_classes(checking: Checking, table: str, label_map: LabelMap | None, advice: str) -> None:
+def check_classes(
+    checking: Checking, table: str, label_map: LabelMap | None, advice: str, images: str = "images"
+) -> None:
     """See that a label map has the classes that a table has, or that somebody chose for it.
 
     Args:
@@ -78,8 +86,9 @@ def check_classes(checking: Checking, table: str, label_map: LabelMap | None, ad
         table: the input that holds boxes.
         label_map: None when it is not known.
         advice: what to do about a class that is lacking.
+        images: the input with the folder of the table's images.
     """
-    found = table_of(checking, table)
+    found = table_of(checking, table, images)
     if not found or not found.chosen or label_map is None:
         return
     for name in sorted(found.classes - set(label_map.ids)):
@@ -205,9 +214,9 @@ def check_checkpoint(checking: Checking, field: str, path: Path | None = None) -
 
 
 def check_records(checking: Checking, field: str) -> None:
-    """See that a path holds TFRecord files, by their first bytes."""
-    given = checking.given(field)
-    if given is None:
+    """See that paths hold TFRecord files, by their first bytes, and all shards of a set."""
+    given = checking.given_paths(field)
+    if not given:
         return
     from odflow.formats.tfrecord import record_files, record_spans
 

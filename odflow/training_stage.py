@@ -6,25 +6,23 @@ A room of its own above both columns: stages know the DAG, training does not.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from odflow.graph.job import Job
-from odflow.graph.stage import InputPath, OutputFolder, Stage, output
+from odflow.graph.stage import InputPath, InputPaths, OutputFolder, Stage, output
 
 if TYPE_CHECKING:
+    from odflow.formats.record_check import Looking
     from odflow.graph.checking import Checking
     from odflow.training.loop.run_options import Options
     from odflow.training.settings import LearningRate, Optimizer, Settings, Training
 
 WAIT = 10
 """Epochs without a better validation loss after which the schedule `plateau` does."""
-
-Counted = Callable[[Iterable[str]], Iterable[str]]
-"""Shows how records go by as they are checked."""
 
 
 class TrainingStage(Stage):
@@ -40,8 +38,10 @@ class TrainingStage(Stage):
     examples: ClassVar[tuple[str, str]] = ("image", "images")
     """What an example is, one and many."""
 
-    train_records: InputPath = Field(description="TFRecords to train on: a file, or a folder of them")
-    valid_records: InputPath | None = Field(
+    train_records: InputPaths = Field(
+        description="TFRecords to train on: a file, a folder, or a pattern (train.record-?????-of-00010)"
+    )
+    valid_records: InputPaths | None = Field(
         None,
         description="TFRecords to evaluate on; the best weights are kept; without them the last ones are",
     )
@@ -80,6 +80,11 @@ class TrainingStage(Stage):
         "running this command; ray: workers on a Ray cluster",
     )
     workers: int = Field(1, ge=1, description="with strategy ray: processes that train together")
+    verify: Literal["pixels", "structure"] = Field(
+        "pixels",
+        description="how the picture of each record is proved whole before the first step; pixels: decoded, "
+        "a JPEG at an eighth of its size; structure: lengths, checksums and the end",
+    )
     checkpoint_steps: int = Field(100, ge=1, description="steps between two checkpoints")
 
     trained: OutputFolder = output("trained")
@@ -124,7 +129,7 @@ class TrainingStage(Stage):
         """The settings of the network, checked as far as that goes without records."""
 
     @abstractmethod
-    def _check(self, model: Any, files: Sequence[Path], counted: Counted) -> int:
+    def _check(self, model: Any, files: Sequence[Path], looking: Looking) -> int:
         """Look at every record; how many there are.
 
         Raises:
@@ -165,15 +170,14 @@ class TrainingStage(Stage):
 
     def _checked(self, job: Job, model: Any, files: Sequence[Path]) -> int:
         """How many examples there are to train on, after a look at those to evaluate on too."""
-        from odflow.formats.tfrecord import record_files
+        from odflow.formats.record_check import Looking
+        from odflow.formats.tfrecord import record_files, shards_unread
 
-        def counted(items: Iterable[str]) -> Iterable[str]:
-            shown: Iterable[str] = job.progress(items, unit=self.examples[0])
-            return shown
-
-        count = self._check(model, files, counted)
+        looking = Looking(self.verify, job.map, job.progress)
+        job.leave_out(shards_unread(files))
+        count = self._check(model, files, looking)
         if self.valid_records:
-            self._check(model, record_files(self.valid_records), counted)
+            self._check(model, record_files(self.valid_records), looking)
         return count
 
     def _training(self, count: int) -> Training:

@@ -8,6 +8,7 @@ map's entry, which has key = 1 and value = 2.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -92,11 +93,25 @@ def feature_value(view: memoryview) -> Value:
         raise InputError(f"not a tf.train.Example ({error}).") from None
 
 
+def feature_kind(view: memoryview) -> str:
+    """What a feature is a list of: "bytes", "float" or "int64"; "" for nothing.
+
+    Raises:
+        InputError: not such a message.
+    """
+    try:
+        kinds = [kind for kind, _ in _fields(view, _BYTES, _FLOAT, _INT64)]
+    except (IndexError, ValueError) as error:
+        raise InputError(f"not a tf.train.Example ({error}).") from None
+    return {_BYTES: "bytes", _FLOAT: "float", _INT64: "int64"}[kinds[-1]] if kinds else ""
+
+
 def first_bytes(view: memoryview, count: int) -> bytes:
     """The beginning of the first item of a feature of bytes; empty where there is none."""
-    for _, items in _fields(view, _BYTES):
-        for _, item in _fields(items, 1):
-            return bytes(item[:count])
+    with suppress(IndexError, ValueError):
+        for _, items in _fields(view, _BYTES):
+            for _, item in _fields(items, 1):
+                return bytes(item[:count])
     return b""
 
 

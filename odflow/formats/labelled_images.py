@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from odflow.errors import ImageError, InputError, TableError, nearest
-from odflow.formats.detections import read_detections
-from odflow.formats.example import decode_example
-from odflow.formats.images import ImageFile, ImageSize, image_size, open_image, upright_rgb
+from odflow.formats.detections import check_pixels, read_detections
+from odflow.formats.example import example_views, feature_value
+from odflow.formats.image_check import Size
+from odflow.formats.images import ImageFile, ImageSize, image_size, read_image
 from odflow.formats.label_map import LabelMap
-from odflow.formats.tfrecord import read_records, record_files
-from odflow.left_out import Faults
+from odflow.formats.object_check import KINDS
+from odflow.formats.object_classes import object_classes
+from odflow.formats.record_check import image_name, kind_problems, stated_size
+from odflow.formats.record_image import read_record_image
+from odflow.formats.tfrecord import Records, read_records, record_files
+from odflow.left_out import Faults, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +39,7 @@ class LabelledImage:
         classes: (N,) int64, ids of the label map.
         is_crowd: (N,) bool.
         area: (N,) pixels, where it is given.
-        size: width and height in pixels, as the table has them; None where it has no row.
+        size: width and height in pixels, as the table or the record has them; None where it has not.
     """
 
     name: str
@@ -47,18 +52,18 @@ class LabelledImage:
     size: tuple[int, int] | None = None
 
     def read(self) -> NDArray[np.uint8]:
-        """Decode the image as `read_image` does.
+        """Decode the image: a file as `read_image` does, the picture of a record as TensorFlow does.
 
         Raises:
-            ImageError: it cannot be decoded.
+            ImageError: it cannot be decoded, or has another size than its record says.
         """
-        place = self.path if self.data is None else self.path / self.name
-        with open_image(place, self.data) as image:
-            return np.asarray(upright_rgb(image))
+        if self.data is None:
+            return read_image(self.path)
+        return read_record_image(self.path / self.name, self.data, Size(*self.size) if self.size else None)
 
 
 def labelled_images_of_table(
-    images: Iterable[ImageFile], annotations: Path, label_map: LabelMap
+    images: Iterable[ImageFile], annotations: Path, label_map: LabelMap, folder: Path | None = None
 ) -> list[LabelledImage]:
     """Put a table's boxes to their images.
 
@@ -66,12 +71,14 @@ def labelled_images_of_table(
         images: all of them, boxes or not.
         annotations: the table; its columns `is_crowd` and `area` count too.
         label_map: the ids of its classes.
+        folder: that the names of the images are relative to; see `read_detections`.
 
     Raises:
-        TableError: as `read_detections`, a class that the label map lacks, rows of a file
+        TableError: as `read_detections` and `check_pixels`, a class that the label map lacks, rows of a file
             that is not among the images, or another size than an image has: all such images.
     """
-    table = read_detections(annotations)
+    table = read_detections(annotations, folder)
+    check_pixels(annotations, table)
     images = list(images)
     lacking = set(table["filename"]) - {image.name for image in images}
     if lacking:
@@ -86,21 +93,29 @@ def labelled_images_of_table(
     return [_of_rows(image, rows.get(image.name, none), label_map) for image in images]
 
 
-def labelled_images_of_records(path: Path, label_map: LabelMap) -> Iterator[LabelledImage]:
-    """Read the examples of a file of records, or of all files of a folder.
+def labelled_images_of_records(
+    records: Records, label_map: LabelMap, *, drop_unknown: bool = False
+) -> Iterator[LabelledImage]:
+    """Read the examples of records.
 
     Args:
-        path: the file or the folder.
-        label_map: the ids of the classes. A class's text decides, where there is one, and
-            else its label.
+        records: a file, a folder, or several.
+        label_map: the ids of the classes. An object's text decides, and where that is empty,
+            its label.
+        drop_unknown: leave out objects whose class the label map lacks, as training does.
 
     Raises:
-        InputError: no file, a damaged one, an example without an image or with a class that
-            the label map lacks. The message names file and image.
+        InputError: no file, a damaged one, an example without an image or with features of
+            another kind, or a class that the label map lacks. The message names file, record
+            and image.
     """
-    for file in record_files(path):
-        for payload in read_records(file):
-            yield _of_example(file, payload, label_map)
+    for file in record_files(records):
+        for number, payload in enumerate(read_records(file)):
+            place = f"{file}: record {number}{image_name(payload)}"
+            try:
+                yield _of_example(file, payload, label_map, drop_unknown)
+            except InputError as error:
+                raise type(error)(f"{place}: {error}") from None
 
 
 def _of_rows(image: ImageFile, rows: pd.DataFrame, label_map: LabelMap) -> LabelledImage:
@@ -143,52 +158,54 @@ def _wrong_size(annotations: Path, name: str, said: tuple[int, int], found: Imag
     )
 
 
-def _of_example(file: Path, payload: bytes, label_map: LabelMap) -> LabelledImage:
-    try:
-        features = decode_example(payload)
-    except InputError as error:
-        raise InputError(f"{file}: holds a record that is {error}") from None
+def _of_example(file: Path, payload: bytes, label_map: LabelMap, drop_unknown: bool) -> LabelledImage:
+    views = example_views(memoryview(payload))
+    for problem in kind_problems(views, KINDS):
+        raise InputError(problem)
 
-    def numbers(key: str, convert: Callable[[Any], Any]) -> Any:
-        return convert(np.asarray(features.get(f"image/object/{key}", [])))
+    def values(key: str) -> Any:
+        return feature_value(views[key]) if key in views else []
 
-    def texts(key: str) -> list[str]:
-        return [text.decode("utf-8", "replace") for text in features.get(key, []) if isinstance(text, bytes)]
+    def numbers(key: str, kind: type) -> Any:
+        found = values(f"image/object/{key}")
+        return np.zeros(0, kind) if isinstance(found, list) else found.astype(kind)
 
-    name = (texts("image/filename") or texts("image/source_id") or [""])[0]
-    encoded = features.get("image/encoded")
-    if not isinstance(encoded, list) or not encoded:
-        raise InputError(f"{file}: the example {name!r} holds no image (image/encoded).")
+    if len(values("image/encoded")) != 1:
+        raise InputError(f"holds {len(values('image/encoded'))} images in image/encoded; wanted: one.")
     corners = [numbers(f"bbox/{key}", np.float64) for key in ("ymin", "xmin", "ymax", "xmax")]
-    classes = _class_ids(
-        file, name, texts("image/object/class/text"), numbers("class/label", np.int64), label_map
-    )
-    if len({len(values) for values in (*corners, classes)}) != 1:
-        raise InputError(f"{file}: the example {name!r} has box and class lists of different lengths.")
+    texts, labels = values("image/object/class/text"), numbers("class/label", np.int64).tolist()
+    found = object_classes(texts, labels, label_map.ids)
+    if len({len(column) for column in (*corners, found)}) != 1:
+        raise InputError("has box and class lists of different lengths.")
+    classes = [_known(one, label_map, drop_unknown) for one in found]
+    kept = np.array([one is not None for one in classes], np.bool_)
     crowd, area = numbers("is_crowd", np.bool_), numbers("area", np.float64)
+    names = [name for key in ("image/filename", "image/source_id") for name in values(key) if name]
     return LabelledImage(
-        name,
+        names[0].decode("utf-8", "replace") if names and isinstance(names[0], bytes) else "",
         file,
-        encoded[0],
-        np.column_stack(corners),
-        classes,
-        crowd if len(crowd) == len(classes) else np.zeros(len(classes), np.bool_),
-        area if len(area) == len(classes) else None,
+        values("image/encoded")[0],
+        np.column_stack(corners)[kept],
+        np.array([one for one in classes if one is not None], np.int64),
+        crowd[kept] if len(crowd) == len(kept) else np.zeros(kept.sum(), np.bool_),
+        area[kept] if len(area) == len(kept) else None,
+        stated_size(views),
     )
 
 
-def _class_ids(
-    file: Path, name: str, texts: list[str], labels: NDArray[np.int64], label_map: LabelMap
-) -> NDArray[np.int64]:
-    if texts:
-        _check_classes(file, ((name, text) for text in texts), label_map)
-        return np.array([label_map.ids[text] for text in texts], np.int64)
-    unknown = sorted(set(labels.tolist()) - set(label_map.names))
-    if unknown:
-        raise InputError(
-            f"{file}: {name} has the class id {unknown[0]}, which the label map lacks. Add it there."
+def _known(found: int | str, label_map: LabelMap, drop_unknown: bool) -> int | None:
+    """The id of an object's class; None for one to leave out."""
+    if isinstance(found, int) and found in label_map.names:
+        return found
+    if drop_unknown and isinstance(found, str):
+        return None
+    if isinstance(found, str):
+        near = nearest(found, label_map.ids)
+        raise TableError(
+            f'has class "{shown(found)}", which the label map ({len(label_map.names)} classes) lacks.{near} '
+            "Add it there, or filter it out."
         )
-    return labels
+    raise InputError(f"has the class id {found}, which the label map lacks. Add it there.")
 
 
 def _check_classes(place: Path, named: Iterable[tuple[str, str]], label_map: LabelMap) -> None:
@@ -196,6 +213,6 @@ def _check_classes(place: Path, named: Iterable[tuple[str, str]], label_map: Lab
         if text not in label_map.ids:
             near = nearest(text, label_map.ids)
             raise TableError(
-                f'{place}: {image} has class "{text}", which the label map '
+                f'{place}: {image} has class "{shown(text)}", which the label map '
                 f"({len(label_map.names)} classes) lacks.{near} Add it there, or filter it out."
             )

@@ -1,111 +1,73 @@
 """Look through records before a training is started on them.
 
-What cannot be used is told with file, record and image; pictures are not decoded, so that
-tens of thousands of records take seconds.
+What cannot be used is told with file, record and image.
 """
 
 from __future__ import annotations
 
-import mmap
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from odflow.errors import InputError
-from odflow.formats.example import example_views, feature_value, first_bytes
-from odflow.formats.images import image_format
-from odflow.formats.tfrecord import read_records, record_spans
+from odflow.formats.example import example_views, feature_kind, feature_value, first_bytes
+from odflow.formats.image_check import Size, Verify
+from odflow.formats.record_image import check_record_image
+from odflow.formats.tfrecord import record_spans, records_at
+from odflow.left_out import SHOWN, shown
 
-SHOWN = 10
-"""Problems that are told one by one; the others are counted."""
-
-SLACK = 0.01
-"""Share of the image by which a box may stand out, as rounding makes it."""
-
-SIDES = ("ymin", "xmin", "ymax", "xmax")
-
-
-@dataclass
-class RecordSummary:
-    """What records hold.
-
-    Attributes:
-        examples: images.
-        classes: objects of each class id.
-        unknown_texts: objects of each class text that the label map lacks; training
-            leaves them out.
-    """
-
-    examples: int = 0
-    classes: Counter[int] = field(default_factory=Counter)
-    unknown_texts: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def objects(self) -> int:
-        """Boxes of a known class."""
-        return self.classes.total()
+_TOGETHER = 16
+"""Records that a worker looks at in one go."""
 
 
 def _as_they_are(items: Iterable[Any], **_: Any) -> Iterable[Any]:
     return items
 
 
-def check_records(
-    files: Sequence[Path],
-    num_classes: int,
-    class_ids: Mapping[str, int] | None = None,
-    progress: Callable[..., Iterable[Any]] = _as_they_are,
-) -> RecordSummary:
-    """Look at every record that is to be trained on.
+Look = Callable[[bytes], tuple[list[str], Any]]
+"""What is wrong with an example, and what else is to be known of it."""
 
-    Args:
-        files: the TFRecord files.
-        num_classes: class ids are 1 to this.
-        class_ids: class text to id; where an example has texts, they count, not its labels.
+
+@dataclass(frozen=True)
+class Looking:
+    """How records are looked through.
+
+    Attributes:
+        verify: how deep each picture is proved whole.
+        map: calls a function on many items, in their order: a stage's workers.
         progress: shows how far it is; called with an iterable, `total` and `unit`.
-
-    Returns:
-        What was found.
-
-    Raises:
-        InputError: no record at all, none with an object, or records that cannot be used: a
-            damaged file, no image, an image of an unknown form, lists of different lengths, a
-            class id out of range, a box outside the image or turned round. A line for each of
-            the first ten, and how many more there are.
     """
-    summary, count = RecordSummary(), 0
-    problems: list[str] = []
-    spans = [(file, number, *span) for file in files for number, span in enumerate(record_spans(file))]
-    if not spans:
-        raise InputError(f"{', '.join(map(str, files))}: no record. Did filter or split leave no image?")
-    for place, record in _records(progress(spans, total=len(spans), unit="record")):
-        for problem in _problems(record, num_classes, class_ids or {}, summary):
-            count += 1
-            if len(problems) < SHOWN:
-                problems.append(f"{place}{_name(record)}: {problem}")
-    if count > SHOWN:
-        problems.append(f"... and {count - SHOWN} more problems of this kind in {len(spans)} records.")
-    if problems:
-        raise InputError("\n".join(problems))
-    _check_objects(files, summary)
-    return summary
+
+    verify: Verify = "pixels"
+    map: Callable[..., Iterable[Any]] = map
+    progress: Callable[..., Iterable[Any]] = _as_they_are
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Records of one file that a worker looks at: number, first byte and length of each."""
+
+    file: Path
+    numbers: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...]
 
 
 def check_each(
     files: Sequence[Path],
     look: Callable[[bytes], None],
-    counted: Callable[[Iterable[str]], Iterable[str]] = iter,
+    looking: Looking | None = None,
     *,
     writer: str,
 ) -> int:
-    """Read every record, and have someone look at it.
+    """Read every record, and have someone look at it; its picture is proved whole.
 
     Args:
         files: the TFRecord files.
         look: raises InputError for an example that cannot be used, saying why.
-        counted: shows how the records go by.
+        looking: how.
         writer: the stage that writes such records, for messages.
 
     Returns:
@@ -115,127 +77,108 @@ def check_each(
         InputError: there is none, a file is damaged, or examples that cannot be used: a line for
             each of the first ten, with file, record and image, and how many more there are.
     """
-    total = 0
-    wrong: list[str] = []
-    for problem in counted(_looked_at(files, look)):
-        total += 1
-        if problem:
-            wrong.append(problem)
+    looking = looking or Looking()
+    whole = partial(_problems_of, look=look, verify=looking.verify)
+    return sum(1 for _ in checked(files, whole, looking, writer))
+
+
+def checked(files: Sequence[Path], look: Look, looking: Looking, writer: str) -> Iterator[Any]:
+    """Look at every record.
+
+    Args:
+        files: the TFRecord files.
+        look: at one example.
+        looking: how.
+        writer: the stage that writes such records, for messages.
+
+    Yields:
+        What is known of each record.
+
+    Raises:
+        InputError: see `check_each`; once all were looked at.
+    """
+    tasks, total = [], 0
+    for file in files:
+        spans = list(record_spans(file))
+        total += len(spans)
+        for start in range(0, len(spans), _TOGETHER):
+            some = tuple(spans[start : start + _TOGETHER])
+            tasks.append(_Task(file, tuple(range(start, start + len(some))), some))
     if not total:
         raise InputError(f"{', '.join(map(str, files))}: no record. Did {writer} leave nothing?")
-    if wrong:
-        more = [f"... and {len(wrong) - SHOWN} more of {total} records."] if len(wrong) > SHOWN else []
-        raise InputError("\n".join([*wrong[:SHOWN], *more]))
-    return total
+    each = chain.from_iterable(looking.map(partial(_look_at, look=look), tasks))
+    problems: list[str] = []
+    for lines, known in looking.progress(each, total=total, unit="record"):
+        problems += lines
+        yield known
+    if problems:
+        more = len(problems) - SHOWN
+        told = [f"... and {more} more problems of this kind in {total} records."] if more > 0 else []
+        raise InputError("\n".join([*problems[:SHOWN], *told]))
 
 
-def _looked_at(files: Iterable[Path], look: Callable[[bytes], None]) -> Iterator[str]:
-    """Of each record why it cannot be used; empty where it can."""
-    for file in files:
-        for number, payload in enumerate(read_records(file)):
-            try:
-                look(payload)
-                yield ""
-            except InputError as error:
-                yield f"{file}: record {number}{_name(memoryview(payload))}: {error}"
+def _look_at(task: _Task, look: Look) -> list[tuple[list[str], Any]]:
+    """Look at some records; what is wrong with one is told with file, record and image."""
+    found = []
+    for number, payload in zip(task.numbers, records_at(task.file, task.spans), strict=True):
+        lines, known = look(payload)
+        place = f"{task.file}: record {number}"
+        found.append(([f"{place}{image_name(payload)}: {line}" for line in lines], known))
+    return found
 
 
-def _check_objects(files: Sequence[Path], summary: RecordSummary) -> None:
-    if summary.objects:
-        return
-    unknown = ", ".join(sorted(summary.unknown_texts)[:5])
-    found = f"they are of the classes {unknown}, which the label map lacks" if unknown else "there are none"
-    raise InputError(
-        f"{', '.join(map(str, files))}: none of {summary.examples} examples has an object to learn "
-        f"({found}); "
-        "wanted: image/object/bbox/{ymin,xmin,ymax,xmax} with image/object/class/{text,label}."
-    )
-
-
-def _records(spans: Iterable[tuple[Path, int, int, int]]) -> Iterator[tuple[str, memoryview]]:
-    """Where each record is and what it holds; the files are mapped, not read."""
-    current: Path | None = None
-    data = memoryview(b"")
-    for file, number, start, length in spans:
-        if file != current:
-            with file.open("rb") as opened:
-                data = memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
-            current = file
-        yield f"{file}: record {number}", data[start : start + length]
-
-
-def _problems(
-    record: memoryview, num_classes: int, class_ids: Mapping[str, int], summary: RecordSummary
-) -> Iterator[str]:
-    summary.examples += 1
+def _problems_of(payload: bytes, look: Callable[[bytes], None], verify: Verify) -> tuple[list[str], None]:
     try:
-        views = example_views(record)
-        yield from _image_problems(views)
-        columns = [_values(views, f"bbox/{side}") for side in SIDES]
-        labels, texts = _values(views, "class/label"), _values(views, "class/text")
-        lengths = {len(column) for column in columns}
-        classes = texts if class_ids and texts else labels
-        weights = _values(views, "weight")
+        look(payload)
+        views = example_views(memoryview(payload))
+        return list(image_problems(views, verify)), None
     except InputError as error:
-        yield str(error)
-        return
-    if lengths != {len(classes)} or (weights and len(weights) != len(classes)):
-        found = ", ".join(f"{side} {len(column)}" for side, column in zip(SIDES, columns, strict=True))
-        yield f"lists of different lengths ({found}, class {len(classes)}, weight {len(weights)})."
-        return
-    yield from _class_problems(classes, num_classes, class_ids, summary)
-    yield from _box_problems(zip(*columns, strict=True))
+        return [str(error)], None
 
 
-def _image_problems(views: Mapping[str, memoryview]) -> Iterator[str]:
-    if "image/encoded" not in views:
-        keys = ", ".join(sorted(views)[:5]) or "none"
-        yield f"no image/encoded; wanted: the image's bytes there. Its keys: {keys}."
-        return
-    start = first_bytes(views["image/encoded"], 12)
-    if image_format(start) not in ("jpeg", "png", "bmp") and not start.startswith(b"GIF8"):
-        yield "image/encoded holds no JPEG, PNG, GIF or BMP image."
+def kind_problems(views: Mapping[str, memoryview], kinds: Mapping[str, str]) -> Iterator[str]:
+    """Tell which features of an example are not of the kind that they must have, by key."""
+    for key, kind in kinds.items():
+        found = feature_kind(views[key]) if key in views else ""
+        if found not in ("", kind):
+            yield f"{key} is a list of {found}; wanted: a list of {kind}. Write the records anew."
 
 
-def _class_problems(
-    classes: Sequence[Any], num_classes: int, class_ids: Mapping[str, int], summary: RecordSummary
-) -> Iterator[str]:
-    for i, one in enumerate(classes):
-        number = one
-        if isinstance(one, bytes):
-            text = one.decode("utf-8", "replace")
-            number = class_ids.get(text, 0)
-            if not number:
-                summary.unknown_texts[text] += 1
-                continue
-        if 1 <= number <= num_classes:
-            summary.classes[number] += 1
-        else:
-            yield f"object {i} has class id {number}; wanted: 1 to num_classes, {num_classes}."
+def image_problems(views: Mapping[str, memoryview], verify: Verify) -> Iterator[str]:
+    """Tell what is wrong with the picture of an example; see `check_record_image`."""
+    key = "image/encoded"
+    images = feature_value(views[key]) if key in views else []
+    if not isinstance(images, list):
+        yield f"{key} is a list of numbers; wanted: the image's bytes."
+    elif len(images) != 1:
+        keys = ", ".join(map(shown, sorted(views)[:5])) or "none"
+        found = f"{len(images)} pictures in {key}" if images else f"no {key}"
+        yield f"{found}; wanted: the bytes of one image there. Its keys: {keys}."
+    else:
+        try:
+            check_record_image(key, images[0], stated_size(views), verify)
+        except InputError as error:
+            yield str(error)
 
 
-def _box_problems(boxes: Iterable[tuple[float, ...]]) -> Iterator[str]:
-    for i, (ymin, xmin, ymax, xmax) in enumerate(boxes):
-        box = f"box {i} (ymin {ymin:.4g}, xmin {xmin:.4g}, ymax {ymax:.4g}, xmax {xmax:.4g})"
-        if ymin > ymax or xmin > xmax:
-            yield f"{box} ends before it starts."
-        elif min(ymin, xmin) < -SLACK or max(ymax, xmax) > 1.0 + SLACK:
-            yield f"{box} reaches outside the image; wanted: shares of its height and width, 0 to 1."
+def stated_size(views: Mapping[str, memoryview]) -> Size | None:
+    """What image/width and image/height of an example say; None where they do not say it.
+
+    Raises:
+        InputError: damaged features.
+    """
+    sides = [feature_value(views[key]) if key in views else [] for key in ("image/width", "image/height")]
+    if any(isinstance(side, list) or len(side) != 1 or side[0] <= 0 for side in sides):
+        return None
+    width, height = (int(side[0]) for side in sides)
+    return Size(width, height)
 
 
-def _values(views: Mapping[str, memoryview], key: str) -> list[Any]:
-    view = views.get(f"image/object/{key}")
-    if view is None:
-        return []
-    value = feature_value(view)
-    return value if isinstance(value, list) else value.tolist()
-
-
-def _name(record: memoryview) -> str:
+def image_name(record: bytes) -> str:
     """The image's name in brackets, where the record has one."""
     try:
-        views = example_views(record)
+        views = example_views(memoryview(record))
     except InputError:
         return ""
     names = (first_bytes(views[key], 200) for key in ("image/filename", "image/source_id") if key in views)
-    return next((f" ({name.decode('utf-8', 'replace')})" for name in names if name), "")
+    return next((f" ({shown(name.decode('utf-8', 'replace'))})" for name in names if name), "")

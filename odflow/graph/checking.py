@@ -55,6 +55,13 @@ class Checking:
         mark = self._node.stage.inputs()[field]
         return None if wrong_path(value, mark.kind) else Path(value)
 
+    def given_paths(self, field: str) -> list[Path]:
+        """All paths of an input that may have several; none when one of them is not there."""
+        paths = self._node.stage.input_paths().get(field, [])
+        kind = self._node.stage.inputs()[field].kind
+        made = any(Reference.parse(str(path)) for path in paths)
+        return [] if made or any(wrong_path(path, kind) for path in paths) else paths
+
     def expected(self, field: str) -> object:
         """What an earlier stage expects of the output that an input reads; None when nothing is known."""
         reference = Reference.parse(str(getattr(self._node.stage, field)))

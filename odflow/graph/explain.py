@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from odflow.errors import nearest
+from odflow.graph.patterns import WILD
 from odflow.graph.stage import Kind, Stage
 from odflow.left_out import shown
 
@@ -48,7 +49,8 @@ def faults(
 def wrong_path(path: Path, kind: Kind) -> str:
     """What is wrong with a path that a stage is to read; "" when nothing is."""
     if not path.exists():
-        return f"{shown(str(path))} does not exist.{_ESCAPED if _holds_controls(path) else ''}"
+        wrong = "matches no file" if WILD & set(str(path)) else "does not exist"
+        return f"{shown(str(path))} {wrong}.{_ESCAPED if _holds_controls(path) else ''}"
     if kind == "file" and not path.is_file():
         return f"{path} is a folder; a file is wanted."
     if kind == "folder" and not path.is_dir():

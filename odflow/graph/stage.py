@@ -10,7 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
+
+from odflow.graph.patterns import expanded
 
 if TYPE_CHECKING:
     from odflow.graph.checking import Checking
@@ -37,6 +39,8 @@ InputFile = Annotated[Path, Input("file")]
 InputFolder = Annotated[Path, Input("folder")]
 InputPath = Annotated[Path, Input("path")]
 """A file or a folder: the stage tells them apart."""
+InputPaths = Annotated[Path | list[Path], Input("path"), BeforeValidator(expanded)]
+"""A file, a folder, or several: a list, or a pattern; see `expanded`."""
 
 OutputFile = Annotated[Path, Output("file")]
 OutputFolder = Annotated[Path, Output("folder")]

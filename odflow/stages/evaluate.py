@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from odflow.detector_stage import DetectorStage, tell_resized
 from odflow.errors import InputError
 from odflow.graph.job import Job
-from odflow.graph.stage import InputFile, InputFolder, InputPath, OutputFile, output
+from odflow.graph.stage import InputFile, InputFolder, InputPath, InputPaths, OutputFile, output
 from odflow.left_out import LeftOut
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ class Evaluate(DetectorStage):
 
     version: ClassVar[int] = 2
 
-    records: InputPath | None = Field(None, description="ground truth as records, a file or a folder of them")
+    records: InputPaths | None = Field(
+        None,
+        description="ground truth as records: a file, a folder, or a pattern (val.record-?????-of-00010)",
+    )
     images: InputPath | None = Field(
         None, description="instead of records: folder of images, or text file with one image a line"
     )
@@ -101,15 +104,18 @@ class Evaluate(DetectorStage):
                 unknown.take(_take(sample, one, coco, table))
                 resized = one.resized or resized
         if not coco.objects:
-            raise InputError(
-                f"{self.records or self.annotations}: the ground truth holds no box; nothing to measure."
-            )
+            raise InputError(f"{self._truth()}: the ground truth holds no box; nothing to measure.")
         stranger = unknown.line()
         tell_resized(job, resized)
         if stranger:
             job.count(COUNTED_AS, unknown.number)
             job.say(stranger)
         self._write(job, coco)
+
+    def _truth(self) -> str:
+        from odflow.formats.tfrecord import records_place
+
+        return records_place(self.records) if self.records is not None else str(self.annotations)
 
     def _samples(self, job: Job, label_map: LabelMap) -> Iterable[LabelledImage]:
         from odflow.formats.image_search import search_images
@@ -121,7 +127,8 @@ class Evaluate(DetectorStage):
         assert self.annotations is not None
         found = search_images(self.images, self.root)
         job.leave_out(*found.left_out)
-        labelled = labelled_images_of_table(found.images, self.annotations, label_map)
+        folder = self.images if self.images.is_dir() else self.root or self.images.parent
+        labelled = labelled_images_of_table(found.images, self.annotations, label_map, folder)
         if self.unlisted == "empty" or not self.images.is_dir():
             return labelled
         return _annotated(job, labelled, self.annotations.name)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from odflow.errors import ConfigError
-from odflow.graph import InputFile, InputPath, Job, OutputFolder, Stage, output
+from odflow.graph import InputFile, InputPath, InputPaths, Job, OutputFolder, Stage, output
+from odflow.left_out import LeftOut
 
 if TYPE_CHECKING:
     from odflow.graph.checking import Checking
@@ -31,8 +32,10 @@ class Train(Stage):
 
     config: InputFile = Field(description="an Object Detection API pipeline.config")
     label_map: InputFile = Field(description="the classes of the records (.pbtxt)")
-    train_records: InputPath = Field(description="TFRecords to train on: a file, or a folder of them")
-    valid_records: InputPath | None = Field(
+    train_records: InputPaths = Field(
+        description="TFRecords to train on: a file, a folder, or a pattern (train.record-?????-of-00010)"
+    )
+    valid_records: InputPaths | None = Field(
         None, description="TFRecords to evaluate on, see evaluate_every; named in the trained config"
     )
     fine_tune_checkpoint: InputPath | None = Field(
@@ -63,6 +66,11 @@ class Train(Stage):
         "running this command; ray: workers on a Ray cluster",
     )
     workers: int = Field(1, ge=1, description="with strategy ray: processes that train together")
+    verify: Literal["pixels", "structure"] = Field(
+        "pixels",
+        description="how the picture of each record is proved whole before the first step; pixels: decoded, "
+        "a JPEG at an eighth of its size; structure: lengths, checksums and the end",
+    )
     checkpoint_steps: int = Field(100, ge=1, description="steps between two checkpoints")
     evaluate_every: int = Field(
         0,
@@ -198,9 +206,9 @@ class Train(Stage):
         valid = self.valid_records
         return {
             "train_input_reader.label_map_path": self.label_map.name,
-            f"train_input_reader.{reader}": self.train_records.name,
+            f"train_input_reader.{reader}": _names(self.train_records),
             "eval_input_reader[0].label_map_path": self.label_map.name if valid else None,
-            f"eval_input_reader[0].{reader}": valid.name if valid else None,
+            f"eval_input_reader[0].{reader}": _names(valid) if valid else None,
             "train_config.fine_tune_checkpoint": self.fine_tune_checkpoint and self.fine_tune_checkpoint.name,
             "train_config.num_steps": self.num_steps,
             "train_config.batch_size": self.batch_size,
@@ -230,15 +238,38 @@ class Train(Stage):
 
     def _checked_records(self, job: Job, settings: DetectorSettings) -> list[str]:
         """The files to train on, after a look at every example, those to evaluate on included."""
-        from odflow.formats.record_check import check_records
-        from odflow.formats.tfrecord import record_files
+        from odflow.formats.tfrecord import record_files, shards_unread
 
-        classes, ids = settings.model.num_classes, settings.training.reader.class_ids
         files = record_files(self.train_records)
-        check_records(files, classes, ids, progress=job.progress)
+        told = [*self._left_out(job, settings, files), shards_unread(files)]
         if self.valid_records and self.evaluate_every:
-            check_records(record_files(self.valid_records), classes, ids, progress=job.progress)
+            valid = record_files(self.valid_records)
+            told += [
+                replace(one, what=f"{one.what} (valid_records)")
+                for one in self._left_out(job, settings, valid)
+            ]
+            told.append(shards_unread(valid))
+        job.leave_out(*told)
+        lines = [f"- {one}\n" for one in told if one.number]
+        if lines:
+            with (self.trained / "translation.md").open("a", encoding="utf-8") as file:
+                file.writelines(["\n## Records\n\n", *lines])
         return [str(file) for file in files]
+
+    def _left_out(self, job: Job, settings: DetectorSettings, files: list[Path]) -> list[LeftOut]:
+        """What training leaves out of records; each example is looked at."""
+        from odflow.formats.object_check import Wanted, check_records
+        from odflow.formats.object_classes import unknown_objects
+        from odflow.formats.record_check import Looking
+
+        reader = settings.training.reader
+        wanted = Wanted(settings.model.num_classes, reader.class_ids, reader.masks, reader.keypoints)
+        found = check_records(files, wanted, Looking(self.verify, job.map, job.progress))
+        objects = found.objects + found.unknown_texts.total()
+        return [
+            unknown_objects(found.unknown_texts, objects, reader.class_ids, str(self.label_map)),
+            LeftOut("objects_without_box", found.without_box, "objects left out, whose boxes hold NaN"),
+        ]
 
     def _fit(
         self, job: Job, settings: DetectorSettings, files: list[str], start: Path | None
@@ -252,6 +283,10 @@ class Train(Stage):
         folders = Folders(job.staging / "training", self.trained)
         options = Options(**{name: getattr(self, name) for name in (field.name for field in fields(Options))})
         return fit_and_tell(settings, data, folders, options, job)
+
+
+def _names(records: Path | list[Path]) -> str | list[str]:
+    return records.name if isinstance(records, Path) else [path.name for path in records]
 
 
 def _own_checkpoint(config: Any) -> Path | None:

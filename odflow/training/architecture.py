@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_keras
 
 from odflow.formats.label_map import LabelMap
+from odflow.formats.tfrecord import Records
 from odflow.training.checkpoints import Parts
 from odflow.training.settings import Settings
 
@@ -98,11 +99,11 @@ class Architecture(Protocol):
     def normalizer(self, labels: Tensors) -> tf.Tensor:
         """What `losses` divides by, float32 scalar: small batches of one large one count by it."""
 
-    def evaluator(self, records: Path, label_map: LabelMap | None) -> Evaluator:
+    def evaluator(self, records: Records, label_map: LabelMap | None) -> Evaluator:
         """What measures the weights during training.
 
         Args:
-            records: a file or a folder of records to measure against.
+            records: to measure against.
             label_map: their classes, where they have some.
         """
 

@@ -14,6 +14,7 @@ import tf_keras
 from odflow.errors import InputError
 from odflow.formats.label_map import LabelMap
 from odflow.formats.labelled_images import LabelledImage, labelled_images_of_records
+from odflow.formats.tfrecord import Records, records_place
 from odflow.ops.metrics import AP50, MAP, CocoMetrics, GroundTruth
 from odflow.ops.pixels import to_pixels
 from odflow.training.architecture import Architecture, Goal, Metrics, Tensors
@@ -55,7 +56,7 @@ class DetectorArchitecture(Architecture, Protocol):
         sample = augment(self._decode_example(serialized), training.augmentations, draw)
         return self.targets(sample.take(tf.range(tf.minimum(len(sample.classes), training.reader.max_boxes))))
 
-    def evaluator(self, records: Path, label_map: LabelMap | None) -> DetectionEvaluator:
+    def evaluator(self, records: Records, label_map: LabelMap | None) -> DetectionEvaluator:
         """What measures the detector against records, as COCO does."""
         assert label_map is not None
         return DetectionEvaluator(self, records, label_map)
@@ -75,11 +76,11 @@ class DetectionEvaluator:
 
     Args:
         kind: of detector.
-        records: a file or a folder of records.
+        records: what to measure on. Objects of unknown classes do not count, as in training.
         label_map: the classes.
     """
 
-    def __init__(self, kind: DetectorArchitecture, records: Path, label_map: LabelMap) -> None:
+    def __init__(self, kind: DetectorArchitecture, records: Records, label_map: LabelMap) -> None:
         self._records, self._label_map = records, label_map
         self._network = kind.build()
         self._detect = tf.function(
@@ -102,10 +103,12 @@ class DetectionEvaluator:
         """
         load_weights(self._network, weights)
         coco = CocoMetrics(self._label_map.names)
-        for image in labelled_images_of_records(self._records, self._label_map):
+        for image in labelled_images_of_records(self._records, self._label_map, drop_unknown=True):
             self._take(image, coco)
         if not coco.objects:
-            raise InputError(f"{self._records}: the ground truth holds no box; nothing to measure.")
+            raise InputError(
+                f"{records_place(self._records)}: the ground truth holds no box; nothing to measure."
+            )
         return coco.compute()
 
     def _take(self, image: LabelledImage, coco: CocoMetrics) -> None:

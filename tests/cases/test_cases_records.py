@@ -95,3 +95,118 @@ def test_cases_h16_other_tables_are_told_by_name(run, shared, tmp_path, table, m
     code, told = records(run, folder, folder / f"{table}.csv", tmp_path)
     assert code == 2
     assert message in told
+
+
+@pytest.fixture
+def trains(monkeypatch):
+    """What would be trained on; the loop itself does nothing."""
+    seen = []
+
+    def fit(settings, data, *_):
+        seen.append(data)
+        return 1, 0.5
+
+    monkeypatch.setattr("odflow.training.loop.telling.fit_and_tell", fit)
+    return seen
+
+
+def train(run, folder, records, out, *more):
+    given = ["--config", folder / "t.config", "--label-map", folder / "lm.pbtxt", "--train-records", records]
+    return run("train", *given, "--out", out, *more)
+
+
+def test_cases_b03_train_names_record_and_image_before_the_first_step(run, shared, tmp_path, trains):
+    folder = case(shared, "b03-undecodable-jpeg-train-crash")
+    code, told = train(run, folder, folder / "truncjpg.record", tmp_path)
+    assert code == 2
+    assert "truncjpg.record: record 8 (trunc.jpg): image/encoded: is cut off" in told
+    assert "unexpected" not in told
+    assert not trains
+
+
+@pytest.mark.parametrize(
+    ("record", "text"), [("texttypo", '"Red"'), ("textnl", '"red\\n"')], ids=["typo", "newline"]
+)
+def test_cases_b05_train_tells_objects_of_unknown_classes(run, shared, tmp_path, trains, record, text):
+    folder = case(shared, "b05-unknown-class-text-dropped")
+    code, told = train(run, folder, folder / f"{record}.record", tmp_path)
+    line = f'1 of 9 objects left out: class {text} is not in {folder / "lm.pbtxt"}. Did you mean "red"?'
+    assert code == 0
+    assert line in told
+    assert line in (tmp_path / "trained/translation.md").read_text()
+
+
+@pytest.mark.parametrize("record", ["textempty", "allempty"])
+def test_cases_b05_an_empty_text_means_the_label(run, shared, tmp_path, trains, record):
+    folder = case(shared, "b05-unknown-class-text-dropped")
+    code, told = train(run, folder, folder / f"{record}.record", tmp_path)
+    assert code == 0
+    assert "left out" not in told
+    assert len(trains) == 1
+
+
+def test_cases_b05_evaluate_and_training_mean_the_same_by_an_empty_text(shared):
+    import numpy as np
+    import tensorflow as tf
+
+    from odflow.formats.label_map import read_label_map
+    from odflow.formats.labelled_images import labelled_images_of_records
+    from odflow.formats.tfrecord import read_records
+    from odflow.training.examples.decoding import ExampleDecoder
+    from odflow.training.settings import Reader
+
+    folder = case(shared, "b05-unknown-class-text-dropped")
+    label_map = read_label_map(folder / "lm.pbtxt")
+    decode = ExampleDecoder(Reader(class_ids=label_map.ids))
+    for name in ("texttypo", "textnl", "textempty", "allempty"):
+        file = folder / f"{name}.record"
+        images = labelled_images_of_records(file, label_map, drop_unknown=True)
+        for payload, image in zip(read_records(file), images, strict=True):
+            trained = decode(tf.constant(payload))
+            np.testing.assert_array_equal(trained.classes, image.classes)
+            np.testing.assert_allclose(trained.boxes_yxyx, image.boxes_yxyx)
+            np.testing.assert_array_equal(trained.image, image.read())
+
+
+def test_cases_b02_a_record_is_one_picture_to_all(run, shared, tmp_path):
+    folder = case(shared, "b02-evaluate-turns-exif-in-records")
+    given = ["--model", folder / "redfinder.pb", "--label-map", folder / "lm.pbtxt"]
+    for name in ("exif_plain", "exif3", "exif6"):
+        records = ["--records", folder / f"{name}.record", "--out", tmp_path / name]
+        code, told = run("evaluate", *given, *records)
+        assert code == 0, told
+        assert "mAP 1.0000" in told
+    tables = {(tmp_path / name / "detections.csv").read_text() for name in ("exif_plain", "exif3", "exif6")}
+    assert len(tables) == 1
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["train.record-?????-of-00001", "train.record@1", "train.record-*", "train.record-00000-of-00001"],
+)
+def test_cases_h39_the_patterns_of_the_api_are_read(run, shared, tmp_path, trains, pattern):
+    folder = case(shared, "h39-train-records-glob")
+    config = case(shared, "b03-undecodable-jpeg-train-crash") / "t.config"
+    given = ["--config", config, "--label-map", folder / "map.pbtxt", "--set", "model.ssd.num_classes=2"]
+    code, told = run("train", *given, "--train-records", folder / pattern, "--out", tmp_path)
+    assert code == 0, told
+    assert list(trains[0].train) == [str(folder / "train.record-00000-of-00001")]
+
+
+def test_cases_h39_a_pattern_that_matches_nothing_is_told(run, shared, tmp_path):
+    folder = case(shared, "h39-train-records-glob")
+    code, told = train(run, folder, folder / "val.record-?????-of-00001", tmp_path)
+    assert code == 2
+    assert "val.record-?????-of-00001 matches no file." in told
+
+
+def test_cases_h39_records_to_train_and_to_evaluate_on_are_not_taken_together(run, shared, tmp_path, trains):
+    record = case(shared, "h39-train-records-glob") / "train.record-00000-of-00001"
+    b03 = case(shared, "b03-undecodable-jpeg-train-crash")
+    (tmp_path / "both").mkdir()
+    for name in ("train.record-00000-of-00001", "val.record"):
+        (tmp_path / "both" / name).write_bytes(record.read_bytes())
+    code, told = train(run, b03, tmp_path / "both", tmp_path / "out")
+    assert code == 2
+    assert "both: holds records to train on (train.record-00000-of-00001) and records to evaluate on" in told
+    assert "both/train.record-?????-of-00001" in told

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
 from odflow.formats.label_map import LabelMap
+from odflow.formats.tfrecord import Records
 from odflow.heads.pose.hourglass import StackedHourglass, check_shape
 from odflow.heads.pose.inputs import PoseInputs
 from odflow.heads.pose.losses import heatmap_loss
@@ -79,7 +79,7 @@ class Pose:
         """What the loss of a batch is divided by: its examples."""
         return tf.cast(tf.shape(labels["heatmaps"])[0], tf.float32)
 
-    def evaluator(self, records: Path, label_map: LabelMap | None) -> Evaluator:
+    def evaluator(self, records: Records, label_map: LabelMap | None) -> Evaluator:
         """What measures PCK and loss against records."""
         from odflow.heads.pose.evaluation import PoseEvaluator
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from odflow.errors import InputError
-from odflow.formats.tfrecord import record_files
+from odflow.formats.tfrecord import Records, record_files, records_place
 from odflow.heads.pose.prediction import find_joints
 from odflow.ops.keypoint_metrics import TORSO, CorrectKeypoints, lengths_between
 from odflow.training.architecture import Metrics, Tensors
@@ -28,13 +28,13 @@ class PoseEvaluator:
 
     Args:
         kind: of network.
-        records: a file or a folder of records.
+        records: a file, a folder of them, or several.
 
     Raises:
         InputError: there are no records.
     """
 
-    def __init__(self, kind: Pose, records: Path) -> None:
+    def __init__(self, kind: Pose, records: Records) -> None:
         self._kind, self._records = kind, records
         self._network = kind.build()
         self._batches = self._persons([str(file) for file in record_files(records)])
@@ -64,9 +64,11 @@ class PoseEvaluator:
                 losses.append(loss)
         except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
             reason = error.message.splitlines()[0][:200]
-            raise InputError(f"{self._records}: an example cannot be used ({reason}).") from error
+            raise InputError(
+                f"{records_place(self._records)}: an example cannot be used ({reason})."
+            ) from error
         if not losses:
-            raise InputError(f"{self._records}: no record; nothing to measure.")
+            raise InputError(f"{records_place(self._records)}: no record; nothing to measure.")
         # One by one, so that the last batch, which has fewer persons, does not count for more.
         return {LOSS: float(np.concatenate(losses).mean(dtype=np.float64)), **correct.at(TORSO)}
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
 from odflow.formats.label_map import LabelMap
+from odflow.formats.tfrecord import Records
 from odflow.heads.segmentation.inputs import MASK, training_example
 from odflow.heads.segmentation.losses import counted_pixels, pixel_losses
 from odflow.heads.segmentation.placement import Placement, whole
@@ -75,7 +75,7 @@ class Segmentation:
         """What the loss of a batch is divided by: its pixels that are not ignored."""
         return tf.maximum(counted_pixels(labels[MASK]), 1.0)
 
-    def evaluator(self, records: Path, label_map: LabelMap | None) -> Evaluator:
+    def evaluator(self, records: Records, label_map: LabelMap | None) -> Evaluator:
         """What measures mean IoU and loss against records."""
         from odflow.heads.segmentation.evaluation import SegmentationEvaluator
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from odflow.errors import InputError
-from odflow.formats.tfrecord import record_files
+from odflow.formats.tfrecord import Records, record_files, records_place
 from odflow.heads.segmentation.architecture import most_likely
 from odflow.heads.segmentation.inputs import decode
 from odflow.heads.segmentation.losses import counted_pixels
@@ -27,13 +27,13 @@ class SegmentationEvaluator:
 
     Args:
         kind: of network.
-        records: a file or a folder of records.
+        records: a file, a folder of them, or several.
 
     Raises:
         InputError: there are no records.
     """
 
-    def __init__(self, kind: Segmentation, records: Path) -> None:
+    def __init__(self, kind: Segmentation, records: Records) -> None:
         self._kind, self._records = kind, records
         self._network = kind.build()
         files = [str(file) for file in record_files(records)]
@@ -66,9 +66,13 @@ class SegmentationEvaluator:
                 sums += loss.numpy()
         except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
             reason = error.message.splitlines()[0][-200:]  # where it happened comes before what
-            raise InputError(f"{self._records}: an example cannot be used ({reason}).") from error
+            raise InputError(
+                f"{records_place(self._records)}: an example cannot be used ({reason})."
+            ) from error
         if not confusion.any():
-            raise InputError(f"{self._records}: no pixel that is not ignored; nothing to measure.")
+            raise InputError(
+                f"{records_place(self._records)}: no pixel that is not ignored; nothing to measure."
+            )
         return {LOSS: float(sums[0] / sums[1]), **mask_metrics(confusion, classes)}
 
     def _found(self, image: tf.Tensor, truth: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from odflow.errors import InputError
-from odflow.formats.example import decode_example, example_pieces
-from odflow.formats.images import open_image, upright_rgb
+from odflow.formats.example import decode_example, example_pieces, example_views
+from odflow.formats.images import open_image
+from odflow.formats.record_check import stated_size
+from odflow.formats.record_image import read_record_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,8 +88,7 @@ def decode(data: bytes, place: str) -> Labelled:
 
     name = bytes(of("filename")).decode(errors="replace")
     where = Path(f"{place} ({name})")
-    with open_image(where, of("encoded")) as opened:
-        image = np.asarray(upright_rgb(opened))
+    image = read_record_image(where, of("encoded"), stated_size(example_views(memoryview(data))))
     with open_image(where, of("segmentation/class/encoded")) as opened:
         mask = np.asarray(opened)
     if mask.dtype != np.uint8 or mask.shape != image.shape[:2]:

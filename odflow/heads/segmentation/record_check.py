@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from odflow.errors import InputError
 from odflow.formats.example import decode_example
 from odflow.formats.masks import IGNORE
-from odflow.formats.record_check import check_each
+from odflow.formats.record_check import Looking, check_each
+
+if TYPE_CHECKING:
+    from odflow.formats.example import Value
 
 _HEADER = slice(24, 26)  # bit depth and colour type of a PNG
 _GREY = b"\x08\x00"
 
 
-def check_masks(
-    files: Sequence[Path], classes: int, counted: Callable[[Iterable[str]], Iterable[str]] = iter
-) -> int:
-    """Read every record, and verify that it has an image and a mask of its size, of these classes.
-
-    Masks are decoded, images are not.
+def check_masks(files: Sequence[Path], classes: int, looking: Looking | None = None) -> int:
+    """Read every record, and verify that it has a whole image and a mask of its size, of these classes.
 
     Args:
         files: TFRecord files.
         classes: how many; their numbers count from 0.
-        counted: shows how the records go by.
+        looking: how, and how deep images are looked at; masks are decoded.
 
     Returns:
         How many images there are.
@@ -35,13 +36,13 @@ def check_masks(
     Raises:
         InputError: there is none, or records that training cannot use; see `check_each`.
     """
-    return check_each(files, lambda payload: _look(payload, classes), counted, writer="segmentation.records")
+    return check_each(files, partial(_look, classes=classes), looking, writer="segmentation.records")
 
 
 def _look(payload: bytes, classes: int) -> None:
     features = decode_example(payload)
     try:
-        image, mask = (bytes(features[f"image/{key}encoded"][0]) for key in ("", "segmentation/class/"))
+        image, mask = (_picture(features[f"image/{key}encoded"]) for key in ("", "segmentation/class/"))
     except (KeyError, IndexError) as error:
         raise InputError(f"no image with a mask ({error}). Give what segmentation.records wrote.") from None
     if mask[_HEADER] != _GREY:
@@ -56,6 +57,12 @@ def _look(payload: bytes, classes: int) -> None:
             f"its mask has the class numbers {', '.join(map(str, unknown[:5]))}; wanted: 0 to {classes - 1}. "
             "Give the classes.json that was written with the records."
         )
+
+
+def _picture(value: Value) -> bytes:
+    if not isinstance(value, list):
+        raise InputError("image or mask is a list of numbers; wanted: the bytes of a picture.")
+    return value[0]
 
 
 def _opened(data: bytes, *, counts: bool) -> tuple[tuple[int, int], list[int]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
 from odflow.formats.label_map import LabelMap
+from odflow.formats.tfrecord import Records
 from odflow.heads.visibility.inputs import VisibilityInputs, fit
 from odflow.heads.visibility.losses import cell_loss, image_loss
 from odflow.heads.visibility.network import VisibilityNetwork, image_logits
@@ -63,7 +63,7 @@ class Visibility:
         """What the loss of a batch is divided by: its examples."""
         return tf.cast(tf.shape(labels["visible"])[0], tf.float32)
 
-    def evaluator(self, records: Path, label_map: LabelMap | None) -> Evaluator:
+    def evaluator(self, records: Records, label_map: LabelMap | None) -> Evaluator:
         """What measures average precision and loss against records."""
         from odflow.heads.visibility.evaluation import VisibilityEvaluator
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from odflow.errors import InputError
-from odflow.formats.tfrecord import record_files
+from odflow.formats.tfrecord import Records, record_files, records_place
 from odflow.heads.visibility.losses import image_loss
 from odflow.heads.visibility.network import image_logits
 from odflow.ops.multilabel_metrics import ranking_metrics
@@ -29,13 +29,13 @@ class VisibilityEvaluator:
 
     Args:
         kind: of network.
-        records: a file or a folder of records.
+        records: a file, a folder of them, or several.
 
     Raises:
         InputError: there are no records.
     """
 
-    def __init__(self, kind: Visibility, records: Path) -> None:
+    def __init__(self, kind: Visibility, records: Records) -> None:
         self._kind, self._records = kind, records
         self._network = kind.build()
         self._batches = self._images([str(file) for file in record_files(records)])
@@ -59,9 +59,11 @@ class VisibilityEvaluator:
             found = [[tensor.numpy() for tensor in self._look(*batch)] for batch in self._batches]
         except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
             reason = error.message.splitlines()[0][:200]
-            raise InputError(f"{self._records}: an example cannot be used ({reason}).") from error
+            raise InputError(
+                f"{records_place(self._records)}: an example cannot be used ({reason})."
+            ) from error
         if not found:
-            raise InputError(f"{self._records}: no record; nothing to measure.")
+            raise InputError(f"{records_place(self._records)}: no record; nothing to measure.")
         truth, logits, losses = (np.concatenate(column) for column in zip(*found, strict=True))
         metrics = ranking_metrics(truth > 0, logits, self._kind.model.names)
         return {LOSS: float(losses.mean(dtype=np.float64)), **metrics}

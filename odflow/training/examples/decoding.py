@@ -21,7 +21,8 @@ class ExampleDecoder:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._features = _features(reader)
-        self._ids = _table(reader.class_ids) if reader.class_ids else None
+        with tf.init_scope():  # else the table would belong to the graph that decodes first
+            self._ids = _table(reader.class_ids) if reader.class_ids else None
 
     def __call__(self, serialized: tf.Tensor) -> Sample:
         """Decode one example.
@@ -51,12 +52,15 @@ class ExampleDecoder:
         return sample.take(tf.where(placed & (classes > 0))[:, 0])
 
     def _classes(self, objects: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Ids of the texts where there are texts, and else the labels; -1 for an unknown text."""
+        """Ids of the texts, the label where a text is empty, -1 for an unknown one; see `object_classes`."""
         labels, ids = objects["class/label"], self._ids
         if ids is None:
             return labels
         texts = objects["class/text"]
-        return tf.cond(tf.size(texts) > 0, lambda: ids.lookup(texts), lambda: labels)
+        same = tf.size(texts) == tf.size(labels)
+        spare = tf.cond(same, lambda: labels, lambda: -tf.ones_like(texts, tf.int64))
+        named = lambda: tf.where(tf.equal(texts, ""), spare, ids.lookup(texts))  # noqa: E731
+        return tf.cond(tf.size(texts) > 0, named, lambda: labels)
 
     def _masks(self, objects: dict[str, tf.Tensor], shape: tf.Tensor) -> tf.Tensor | None:
         """(N, height, width) uint8, 0 or 1."""

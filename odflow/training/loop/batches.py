@@ -77,7 +77,7 @@ def broken_examples(files: Sequence[str], kind: Architecture, seed: int, step: i
     for place, payload in enumerate(_batch(files, kind.settings.training, seed, step)):
         try:
             prepare(tf.constant(first + place, tf.int64), tf.constant(payload))
-        except tf.errors.InvalidArgumentError as error:
+        except tf.errors.OpError as error:
             lines.append(f"{_name(payload)}: {error.message.splitlines()[0][:200]}")
     return lines
 

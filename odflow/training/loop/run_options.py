@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from odflow.formats.label_map import LabelMap
+from odflow.formats.tfrecord import Records
 
 
 @dataclass(frozen=True)
@@ -15,13 +16,13 @@ class Data:
 
     Attributes:
         train: the TFRecord files to train on.
-        valid: a file or a folder of records to evaluate on.
+        valid: the records to evaluate on.
         label_map: the classes of `valid`.
         start: the fine-tune checkpoint.
     """
 
     train: Sequence[str]
-    valid: Path | None = None
+    valid: Records | None = None
     label_map: LabelMap | None = None
     start: Path | None = None
 

@@ -1,9 +1,21 @@
+import gzip
+import zlib
+from contextlib import suppress
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odflow.errors import InputError
-from odflow.formats.tfrecord import read_records, shard_name, write_records
+from odflow.formats.tfrecord import (
+    _masked_crc,
+    read_records,
+    record_files,
+    record_spans,
+    shard_name,
+    shards_unread,
+    write_records,
+)
 
 PAYLOADS = st.lists(st.binary(max_size=300), max_size=6)
 
@@ -57,10 +69,122 @@ def test_no_file_and_another_file_are_refused(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         list(read_records(tmp_path / "none"))
     (tmp_path / "text").write_text("some text that is long enough")
-    with pytest.raises(InputError, match=r"byte 0: .*no TFRecord file"):
+    with pytest.raises(InputError, match=r"text: is a text file .*no TFRecord file"):
         list(read_records(tmp_path / "text"))
 
 
 def test_shards_are_named_as_tensorflow_names_them():
     assert shard_name("a.record", 0, 1) == "a.record"
     assert [shard_name("a", index, 2) for index in range(2)] == ["a-00000-of-00002", "a-00001-of-00002"]
+
+
+def folder_of(tmp_path, *names):
+    for name in names:
+        write_records(tmp_path / name, [b"a"])
+    return tmp_path
+
+
+def test_the_files_of_a_folder_are_records(tmp_path):
+    names = ["b.record", "a.record", ".hidden"]
+    assert [file.name for file in record_files(folder_of(tmp_path, *names))] == ["a.record", "b.record"]
+    several = [tmp_path / "b.record", tmp_path / "a.record"]
+    assert record_files(several) == several
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train.record", "val.record"),
+        ("train.record-00000-of-00002", "train.record-00001-of-00002", "test.record"),
+        ("coco_train.tfrecord", "coco_eval.tfrecord"),
+        ("my-training.record", "my-validation.record"),
+        ("TRAIN.record", "Valid.record"),
+        ("train.record", "minival.record"),
+    ],
+)
+def test_a_folder_of_both_sides_is_not_taken_in_silence(tmp_path, names):
+    with pytest.raises(
+        InputError, match=r"holds records to train on \(.*\) and records to evaluate on \(.*Give one"
+    ):
+        record_files(folder_of(tmp_path, *names))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("part1.record", "part2.record"), ("train_a.record", "train_b.record"), ("trainval.record", "more")],
+)
+def test_a_folder_of_one_side_is_taken_whole(tmp_path, names):
+    assert len(record_files(folder_of(tmp_path, *names))) == 2
+
+
+def test_missing_shards_are_told(tmp_path):
+    folder_of(tmp_path, *(shard_name("a", index, 5) for index in (0, 1, 3)))
+    with pytest.raises(
+        InputError, match=r"a: 2 of 5 shards are missing \(a-00002-of-00005, a-00004-of-00005\)"
+    ):
+        record_files(tmp_path)
+    left = shards_unread(record_files(tmp_path / "a-00001-of-00005"))
+    assert left.number == 4
+    assert str(left).endswith(f"Give '{tmp_path}/a-?????-of-00005' to read all.")
+
+
+def test_two_sets_of_shards_of_one_name_are_told(tmp_path):
+    folder_of(
+        tmp_path, *(shard_name("a", i, 2) for i in range(2)), *(shard_name("a", i, 3) for i in range(3))
+    )
+    with pytest.raises(
+        InputError, match=r"two sets of shards, a-\?\?\?\?\?-of-00002 and a-\?\?\?\?\?-of-00003"
+    ):
+        record_files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            gzip.compress(b"x" * 50),
+            r"is compressed \(GZIP\); wanted: plain TFRecords. Unpack them first: gunzip -c",
+        ),
+        (zlib.compress(b"x" * 50), r"is compressed \(ZLIB\)"),
+        (zlib.compress(b"x" * 50, 9), r"is compressed \(ZLIB\)"),
+        (b"<!DOCTYPE html><html></html>", "is a web page"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+            "is a Git LFS pointer.*git lfs pull",
+        ),
+        (b"filename,width,height,class\na.jpg,1,1,cat\n", "is a text file that begins"),
+        (b"item { id: 1 name: 'a' }", "is a label map"),
+        (b"\xff\xd8\xff\xe0" + bytes(40), "is a JPEG image"),
+        (b"PK\x05\x06" + bytes(18), "is a zip archive"),
+        (bytes(40), "zero bytes"),
+        (b"\x01\x02", "no TFRecord file"),
+        (b"\x05" + bytes(30), "no TFRecord file, or damaged"),
+    ],
+)
+@pytest.mark.parametrize("read", [read_records, record_spans])
+def test_what_is_no_tfrecord_file_is_told_by_name(tmp_path, content, message, read):
+    (tmp_path / "a.record").write_bytes(content)
+    with pytest.raises(InputError, match=rf"a\.record: .*{message}"):
+        list(read(tmp_path / "a.record"))
+
+
+@settings(max_examples=2000, deadline=None)
+@given(data=st.data())
+def test_whatever_bytes_a_file_has_reading_ends_in_an_input_error(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "fuzz"
+    write_records(path, data.draw(st.lists(st.binary(max_size=40), max_size=3)))
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(0, 3)) if content else 0):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(data.draw(st.binary(max_size=60)) if data.draw(st.booleans()) else bytes(content))
+    for read in (read_records, record_spans):
+        with suppress(InputError):
+            list(read(path))
+
+
+def test_a_length_of_gigabytes_takes_no_memory(tmp_path):
+    write_records(tmp_path / "a", [b"x"])
+    length = (1 << 40).to_bytes(8, "little")
+    (tmp_path / "a").write_bytes(length + _masked_crc((length,)) + b"x" * 100)
+    with pytest.raises(InputError, match=r"cut off inside a record of 1099511627776 bytes"):
+        list(read_records(tmp_path / "a"))

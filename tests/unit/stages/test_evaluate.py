@@ -168,7 +168,7 @@ def test_damaged_records(bright_model, images, tmp_path):
     with pytest.raises(InputError, match="holds no file of records"):
         evaluate(tmp_path / "out", model=bright_model.folder, records=tmp_path / "empty")
     (tmp_path / "no.record").write_bytes(b"no records at all, but bytes")
-    with pytest.raises(InputError, match=r"no\.record: byte 0"):
+    with pytest.raises(InputError, match=r"no\.record: is a text file"):
         evaluate(tmp_path / "out", model=bright_model.folder, records=tmp_path / "no.record")
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from odflow.graph.stage import OutputFolder, output
-from odflow.training_stage import Counted, TrainingStage
+from odflow.training_stage import TrainingStage
 
 if TYPE_CHECKING:
+    from odflow.formats.record_check import Looking
     from odflow.heads.pose.settings import PoseModel, PoseSettings
     from odflow.inference.head_graph import Head
     from odflow.training.settings import Training
@@ -98,10 +99,10 @@ class Train(TrainingStage):
         check_shape(model)
         return model
 
-    def _check(self, model: Any, files: Sequence[Path], counted: Counted) -> int:
+    def _check(self, model: Any, files: Sequence[Path], looking: Looking) -> int:
         from odflow.heads.pose.record_check import check_people
 
-        return check_people(files, model.skeleton.joints, counted)
+        return check_people(files, model.skeleton.joints, looking)
 
     def _settings(self, model: Any, training: Training) -> PoseSettings:
         from odflow.heads.pose.settings import PoseSettings

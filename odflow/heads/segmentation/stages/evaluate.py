@@ -11,7 +11,7 @@ from pydantic import Field
 
 from odflow.errors import InputError
 from odflow.graph.job import Job
-from odflow.graph.stage import InputFolder, InputPath, OutputFile, OutputFolder, Stage, output
+from odflow.graph.stage import InputFolder, InputPath, InputPaths, OutputFile, OutputFolder, Stage, output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,7 @@ class Evaluate(Stage):
         description="exported folder of segmentation.export, or in it the frozen graph (.pb) or SavedModel "
         "folder"
     )
-    records: InputPath = Field(description="TFRecords with the true masks: a file, or a folder of them")
+    records: InputPaths = Field(description="TFRecords with the true masks: a file, or a folder of them")
     trained: InputFolder | None = Field(
         None, description="what segmentation.train made, to plot how the training went"
     )
@@ -64,7 +64,7 @@ class Evaluate(Stage):
     def run(self, job: Job) -> None:
         """Find every mask, compare, write figures and pictures."""
         from odflow.formats.contact_sheet import ContactSheet
-        from odflow.formats.tfrecord import record_files, record_spans
+        from odflow.formats.tfrecord import record_files, record_spans, records_place
         from odflow.heads.segmentation.comparison import Measured, compare_all, read_all
         from odflow.heads.segmentation.drawing import mask_colours
         from odflow.heads.segmentation.settings import SEGMENTATION
@@ -73,7 +73,9 @@ class Evaluate(Stage):
         files = record_files(self.records)
         total = sum(1 for file in files for _ in record_spans(file))
         if not total:
-            raise InputError(f"{self.records}: holds no record. Give what segmentation.records wrote.")
+            raise InputError(
+                f"{records_place(self.records)}: holds no record. Give what segmentation.records wrote."
+            )
         shown = min(self.count, total)
         records = read_all(files, [index * total // shown for index in range(shown)])
         compared = compare_all(self.model, classes, records, job.map)
@@ -83,7 +85,7 @@ class Evaluate(Stage):
             measured.add(one.confusion)
             _show(sheet, one, classes)
         if not measured.confusion.any():
-            raise InputError(f"{self.records}: every pixel is ignored; nothing to measure.")
+            raise InputError(f"{records_place(self.records)}: every pixel is ignored; nothing to measure.")
         metrics = measured.metrics()
         self.metrics.write_text(json.dumps(metrics, indent=2) + "\n", "utf-8")
         self._write_confusion(measured.confusion, classes)

@@ -10,9 +10,10 @@ from pydantic import Field, model_validator
 
 from odflow.errors import ConfigError, nearest
 from odflow.graph.stage import InputFile, OutputFolder, output
-from odflow.training_stage import Counted, TrainingStage
+from odflow.training_stage import TrainingStage
 
 if TYPE_CHECKING:
+    from odflow.formats.record_check import Looking
     from odflow.heads.segmentation.settings import SegmentationModel
     from odflow.inference.head_graph import Head
 
@@ -137,7 +138,7 @@ class Train(TrainingStage):
             return ()
         return (12, 24, 36) if self.output_stride == 8 else (6, 12, 18)
 
-    def _check(self, model: Any, files: Sequence[Path], counted: Counted) -> int:
+    def _check(self, model: Any, files: Sequence[Path], looking: Looking) -> int:
         from odflow.heads.segmentation.record_check import check_masks
 
-        return check_masks(files, len(model.classes), counted)
+        return check_masks(files, len(model.classes), looking)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from odflow.errors import InputError
 from odflow.graph.job import Job
-from odflow.graph.stage import InputPath, OutputFile, Stage, output
+from odflow.graph.stage import InputPath, InputPaths, OutputFile, Stage, output
 
 if TYPE_CHECKING:
     from odflow.graph.checking import Checking
@@ -28,7 +28,7 @@ class Evaluate(Stage):
     packages: ClassVar[tuple[str, ...]] = ("tensorflow", "matplotlib")
 
     model: InputPath = Field(description="exported folder of visibility.export")
-    records: InputPath = Field(
+    records: InputPaths = Field(
         description="ground truth: TFRecords that the stage records wrote, a file or a folder of them; "
         "images without boxes show nothing"
     )
@@ -53,6 +53,7 @@ class Evaluate(Stage):
         import numpy as np
 
         from odflow.formats.labelled_images import labelled_images_of_records
+        from odflow.formats.tfrecord import records_place
         from odflow.heads.visibility.curves import plot_curves
         from odflow.heads.visibility.scoring import score_images
         from odflow.heads.visibility.settings import VISIBILITY
@@ -63,7 +64,8 @@ class Evaluate(Stage):
         scored = job.progress(score_images(self.model, images, job.map), unit="image")
         rows = [(np.isin(ids, image.classes), one) for image, one in scored]
         if not any(is_so.any() for is_so, _ in rows):
-            raise InputError(f"{self.records}: the ground truth holds no box; nothing to measure.")
+            place = records_place(self.records)
+            raise InputError(f"{place}: the ground truth holds no box; nothing to measure.")
         truth, scores = (np.stack(column) for column in zip(*rows, strict=True))
         metrics = self._measure(job, truth, scores, model.names)
         text = json.dumps(metrics, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

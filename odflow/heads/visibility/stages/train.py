@@ -10,10 +10,11 @@ from pydantic import Field
 
 from odflow.graph.job import Job
 from odflow.graph.stage import InputFile, OutputFolder, output
-from odflow.training_stage import Counted, TrainingStage
+from odflow.training_stage import TrainingStage
 
 if TYPE_CHECKING:
-    from odflow.formats.record_check import RecordSummary
+    from odflow.formats.object_check import RecordSummary
+    from odflow.formats.record_check import Looking
     from odflow.heads.visibility.settings import VisibilityModel
     from odflow.inference.head_graph import Head
 
@@ -78,26 +79,29 @@ class Train(TrainingStage):
             **{name: getattr(self, name) for name in ("backbone", "width", "dropout", "weight_decay")},
         )
 
-    def _check(self, model: Any, files: Sequence[Path], counted: Counted) -> int:
-        return _summary(model, files, counted).examples
+    def _check(self, model: Any, files: Sequence[Path], looking: Looking) -> int:
+        return _summary(model, files, looking).examples
 
     def _checked(self, job: Job, model: Any, files: Sequence[Path]) -> int:
+        from odflow.formats.object_classes import unknown_objects
+        from odflow.formats.record_check import Looking
+
         count = super()._checked(job, model, files)
-        found = _summary(model, files, iter)
+        found = _summary(model, files, Looking(verify="structure", map=job.map))
         never = [label.name for label in model.classes if not found.classes[label.id]]
         if never:
             job.log.warning("%s: no image shows %s, which cannot be learnt", self.train_records, _list(never))
-        if found.unknown_texts:
-            unknown = _list(sorted(found.unknown_texts))
-            job.log.warning("%s: %s is not in the label map and left out", self.train_records, unknown)
+        objects = found.objects + found.unknown_texts.total()
+        ids = model.label_map.ids
+        job.leave_out(unknown_objects(found.unknown_texts, objects, ids, str(self.label_map)))
         return count
 
 
-def _summary(model: VisibilityModel, files: Sequence[Path], counted: Counted) -> RecordSummary:
-    from odflow.formats.record_check import check_records
+def _summary(model: VisibilityModel, files: Sequence[Path], looking: Looking) -> RecordSummary:
+    from odflow.formats.object_check import Wanted, check_records
 
     ids = model.label_map.ids
-    return check_records(files, max(ids.values()), ids, progress=lambda items, **_: counted(items))
+    return check_records(files, Wanted(max(ids.values()), ids), looking)
 
 
 def _list(names: Sequence[str]) -> str:

@@ -52,6 +52,14 @@ def test_texts_decide_where_there_are_any_and_unknown_ones_are_left_out():
     assert decoded(example(**texts)).classes.numpy().tolist() == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("texts", "classes"),
+    [([b"dog", b""], [7, 2]), ([b"", b""], [1, 2]), ([b"", b"dog\n"], [1]), ([b"Dog", b"dog"], [7])],
+)
+def test_silent_an_empty_text_means_the_label(texts, classes):
+    assert decoded(example(class__text=texts), class_ids={"dog": 7}).classes.numpy().tolist() == classes
+
+
 def test_objects_without_place_are_left_out():
     nowhere = decoded(example(bbox__ymin=np.float32([np.nan, 0.4])))
     assert nowhere.classes.numpy().tolist() == [2]

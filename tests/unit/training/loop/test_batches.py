@@ -12,6 +12,7 @@ from odflow.training.settings import Augmentation, Reader
 
 tf = pytest.importorskip("tensorflow")
 from odflow.training.detector import DetectorArchitecture  # noqa: E402
+from odflow.training.loop.batches import training_batches  # noqa: E402
 
 COUNT = 23
 
@@ -126,6 +127,31 @@ def test_pictures_that_do_not_decode_are_named_with_the_reason(tmp_path, kind):
     lines = broken_examples([str(tmp_path / "train")], kind(), 1, 0)
     assert len(lines) == 1
     assert lines[0].startswith("torn.jpg: ")
+
+
+def test_pictures_are_named_after_a_step_too_where_texts_name_the_classes(tmp_path, kind):
+    """The table of class texts must not belong to the graph of the step that failed."""
+    from odflow.training.loop.batches import broken_examples
+
+    def wrong(feature, value):
+        return encode_example({"image/encoded": [PNG], "image/filename": [b"odd.png"], feature: value})
+
+    torn = encode_example({"image/encoded": [b"\xff\xd8\xff no image"], "image/filename": [b"torn.jpg"]})
+    for broken in (
+        torn,
+        wrong("image/object/class/label", np.float32([1])),
+        wrong("image/object/bbox/ymin", np.array([1])),
+        encode_example({"image/filename": [b"none.jpg"]}),
+    ):
+        write_records(tmp_path / "train", [numbered(0), numbered(1), numbered(2), broken])
+        files, made = [str(tmp_path / "train")], kind(shuffle=False, class_ids={"dog": 2})
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            list(training_batches(files, made, 1).take(1))
+        lines = broken_examples(files, made, 1, 0)
+        assert [line.partition(": ")[0] for line in lines] in (["torn.jpg"], ["odd.png"], ["none.jpg"])
+
+
+PNG = tf.io.encode_png(np.zeros((4, 4, 3), np.uint8)).numpy()
 
 
 def test_files_without_a_record_are_an_error_not_a_wait(tmp_path, kind):

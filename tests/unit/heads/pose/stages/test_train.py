@@ -84,7 +84,7 @@ def test_more_records_that_cannot_be_used_than_are_told_are_counted(given, recor
     broken = [b"\x0a\x00"] * 12 + list(read_records(records / "data.record"))
     write_records(tmp_path / "broken.record", broken)
     told = refuse(given | {"train_records": tmp_path / "broken.record"}, tmp_path / "out", InputError)
-    assert told.splitlines()[-1] == "... and 2 more of 22 records."
+    assert told.splitlines()[-1] == "... and 2 more problems of this kind in 22 records."
     assert "Give what pose.records wrote" in told
     told = refuse(given | {"valid_records": tmp_path / "broken.record"}, tmp_path / "out", InputError)
     assert "broken.record: record 11" not in told

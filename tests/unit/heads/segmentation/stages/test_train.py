@@ -107,7 +107,7 @@ def test_records_that_training_cannot_use_are_told(given, data, squares, tmp_pat
         fields = given | {"train_records": changed(data, tmp_path, **features)}
         lines = refuse(fields, tmp_path / "out", InputError).splitlines()
         assert lines[0].startswith(f"{tmp_path}/changed.record: record 0 {told}"), lines[0]
-        assert lines[-1] == "... and 2 more of 12 records."
+        assert lines[-1] == "... and 2 more problems of this kind in 12 records."
 
 
 @pytest.fixture(scope="module")
