@@ -9,6 +9,7 @@ from pathlib import Path
 
 from odflow.errors import ImageError, InputError
 from odflow.formats.annotation_files import AnnotationFiles, pair_files
+from odflow.formats.class_names import read_class_names, read_keypoint_values
 from odflow.formats.drawn_boxes import Drawing, Exif, PlacedBoxes
 from odflow.formats.images import ImageFile, image_size
 from odflow.formats.labels_json import read_labels_json
@@ -65,21 +66,22 @@ def voc_annotations(
 
 
 def yolo_annotations(
-    folder: Path,
-    images: Iterable[ImageFile],
-    names: Mapping[int, str],
-    unread: Iterable[ImageFile] = (),
+    folder: Path, images: Iterable[ImageFile], names: Path, unread: Iterable[ImageFile] = ()
 ) -> Annotations:
     """Take a folder of text files; an image without one, or with an empty one, shows nothing.
 
     Args:
         folder: of the files, or of the whole data set: what images/ holds is annotated in labels/.
         images: all that there are.
-        names: the name of each class number.
+        names: the file that names the classes, see `read_class_names`.
         unread: images of forms that are not read; their files are no strangers.
+
+    Raises:
+        ConfigError: the file of names is wrong.
     """
+    classes, keypoints = read_class_names(names), read_keypoint_values(names)
     files = pair_files(folder, ".txt", images, _YOLO_FOLDERS, unread)
-    readers = {name: partial(read_yolo, path, names) for name, path in files.files.items()}
+    readers = {name: partial(read_yolo, path, classes, keypoints) for name, path in files.files.items()}
     left = _inside(folder, [path for path in files.left if is_yolo(path)])
     return Annotations("text file", readers, _shared(files), left, blank=True)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from odflow.errors import ConfigError, InputError
+from odflow.formats.class_file import ClassFile, class_number
 from odflow.formats.text_files import decode_text, has_controls, lines_of, read_bytes
 from odflow.formats.yolo import read_yolo_names
 from odflow.left_out import shown
@@ -41,6 +43,28 @@ def read_class_names(path: Path) -> dict[int, str]:
     for number, name in enumerate(names, 1):
         _check(f"{path}:{number}", name)
     return dict(enumerate(names))
+
+
+def read_keypoint_values(path: Path) -> int:
+    """Read how many values of keypoints the lines of a data set have, after the box of each object.
+
+    Args:
+        path: as `read_class_names` takes it; YAML of a data set of keypoints has `kpt_shape: [17, 3]`.
+
+    Returns:
+        The number; 0 for a data set without keypoints.
+
+    Raises:
+        ConfigError: no such file, not YAML, or another `kpt_shape`.
+    """
+    if Path(path).suffix.lower() not in _YAML:
+        return 0
+    shape = [class_number(one.text) or 0 for one in ClassFile(path).entries("kpt_shape")]
+    if shape and (len(shape) != 2 or not all(shape)):
+        raise ConfigError(
+            f"{path}: kpt_shape is no pair of numbers above 0. Wanted [keypoints, values of each]."
+        )
+    return math.prod(shape) if shape else 0
 
 
 def _check(place: str, name: str) -> None:

@@ -33,6 +33,7 @@ class DrawnBox:
         score: from 0 to 1; 1 where somebody drew it.
         difficult: 0 or 1.
         outline: whether it is the box around a polygon or a turned box.
+        keypoints: whether it has keypoints, which are not taken.
     """
 
     label: str
@@ -40,6 +41,7 @@ class DrawnBox:
     score: float = 1.0
     difficult: int = 0
     outline: bool = False
+    keypoints: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class PlacedBoxes:
         turned: names of images whose boxes were drawn on the stored picture.
         unsure: names of images that EXIF turns, where nothing tells on what they were drawn.
         outlines: for each box around a polygon, the name of its image.
+        keypoints: for each box whose keypoints are not taken, the same.
         clipped: for each box that left its image, the name of the image.
         empty: for each box that has no area inside its image and is left out, the same.
     """
@@ -82,6 +85,7 @@ class PlacedBoxes:
     turned: list[str] = field(default_factory=list)
     unsure: list[str] = field(default_factory=list)
     outlines: list[str] = field(default_factory=list)
+    keypoints: list[str] = field(default_factory=list)
     clipped: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
 
@@ -127,6 +131,11 @@ class PlacedBoxes:
                 "Look at one; give exif: stored or exif: upright.",
             ),
             _kind("outlines_boxed", self.outlines, "polygons or turned boxes became the boxes around them"),
+            _kind(
+                "keypoints_left_out",
+                self.keypoints,
+                "objects whose boxes alone are taken, not their keypoints",
+            ),
             _kind("boxes_clipped", self.clipped, "boxes reach out of their images and were clipped"),
             _kind(
                 "boxes_without_area",
@@ -150,6 +159,7 @@ class PlacedBoxes:
                 continue
             self.clipped += [name] * clipped
             self.outlines += [name] * box.outline
+            self.keypoints += [name] * box.keypoints
             self.rows.append([name, size.width, size.height, box.label, box.score, *at, box.difficult])
 
 

@@ -49,13 +49,13 @@ def read_yolo_names(path: Path) -> dict[int, str]:
     return names
 
 
-def read_yolo(path: Path, names: Mapping[int, str]) -> Drawing:
+def read_yolo(path: Path, names: Mapping[int, str], keypoints: int = 0) -> Drawing:
     """Read a text file, see `parse_yolo`.
 
     Raises:
         InputError: it cannot be read, or is not text in UTF-8 (or what its byte order mark says).
     """
-    return parse_yolo(decode_text(read_bytes(path), str(path)), str(path), names)
+    return parse_yolo(decode_text(read_bytes(path), str(path)), str(path), names, keypoints)
 
 
 def is_yolo(path: Path) -> bool:
@@ -72,13 +72,14 @@ def is_yolo(path: Path) -> bool:
     return first is None or (len(words) >= 5 and not any(math.isnan(_number(word)) for word in words[1:5]))
 
 
-def parse_yolo(text: str, place: str, names: Mapping[int, str]) -> Drawing:
+def parse_yolo(text: str, place: str, names: Mapping[int, str], keypoints: int = 0) -> Drawing:
     """Take the objects of a text file; an empty one shows nothing.
 
     Args:
         text: of the whole file.
         place: what messages call it.
         names: the name of each class number.
+        keypoints: values of keypoints after each box, before its score; they are not taken.
 
     Returns:
         Boxes in shares. A line that is none is a fault: another number of values, an unknown class
@@ -89,19 +90,22 @@ def parse_yolo(text: str, place: str, names: Mapping[int, str]) -> Drawing:
         if not line.strip():
             continue
         try:
-            drawing.boxes.append(_box(line, names))
+            drawing.boxes.append(_box(line, names, keypoints))
         except TableError as fault:
             drawing.faults.append(f"{place}:{number}: {fault}")
     return drawing
 
 
-def _box(line: str, names: Mapping[int, str]) -> DrawnBox:
-    index, *values = _numbers(line)
+def _box(line: str, names: Mapping[int, str], keypoints: int) -> DrawnBox:
+    index, *values = _numbers(line, keypoints)
     if index not in names:
         known = f"{min(names)} to {max(names)}"
         raise TableError(f"class {index:g} has no name; the names are of {known}.")
     label = names[int(index)]
-    if len(values) > 5:
+    with_keypoints = 0 < keypoints <= len(values) - 4
+    if with_keypoints:
+        del values[4 : 4 + keypoints]
+    elif len(values) > 5:
         xs, ys = values[::2], values[1::2]
         _check_shares(values)
         return DrawnBox(label, (min(xs), min(ys), max(xs), max(ys)), outline=True)
@@ -112,19 +116,24 @@ def _box(line: str, names: Mapping[int, str]) -> DrawnBox:
     score = values[4] if len(values) == 5 else 1.0
     if not 0 <= score <= 1:
         raise TableError(f"the sixth value, the score, is {score:g}; wanted 0 to 1.")
-    return DrawnBox(label, (x - width / 2, y - height / 2, x + width / 2, y + height / 2), score)
+    corners = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    return DrawnBox(label, corners, score, keypoints=with_keypoints)
 
 
-def _numbers(line: str) -> list[float]:
+def _numbers(line: str, keypoints: int) -> list[float]:
     words = line.split()
     numbers = [_number(word) for word in words]
-    if len(words) in (5, 6) or (len(words) > 6 and len(words) % 2):
+    polygon = not keypoints and len(words) > 6 and len(words) % 2
+    if polygon or len(words) in (5, 6, 5 + keypoints, 6 + keypoints):
         if all(map(math.isfinite, numbers)):
             return numbers
         if not math.isfinite(numbers[0]) and all(map(math.isfinite, numbers[1:])):
             raise TableError(f'the class is "{shown(words[0])[:40]}"; wanted its number.')
+    with_keypoints = f", and {keypoints} values of keypoints" if keypoints else ""
     commas = " Separate them by blanks, not by commas." if "," in line else ""
-    raise TableError(f"found {len(words)} values ({shown(line.strip())[:40]}); {_WANTED}.{commas}")
+    raise TableError(
+        f"found {len(words)} values ({shown(line.strip())[:40]}); {_WANTED}{with_keypoints}.{commas}"
+    )
 
 
 def _number(word: str) -> float:

@@ -106,7 +106,6 @@ class Import(Stage):
 
     def _annotations(self, found: ImageSearch) -> Annotations:
         from odflow.formats import annotations
-        from odflow.formats.class_names import read_class_names
         from odflow.formats.images import ImageFile
 
         if self.format == "labels_json":
@@ -114,8 +113,7 @@ class Import(Stage):
         names = (name for kind in found.left_out if kind.name.startswith("images_") for name in kind.names)
         unread = [ImageFile(name, self.images / name) for name in names]
         if self.format == "yolo" and self.names is not None:
-            classes = read_class_names(self.names)
-            return annotations.yolo_annotations(self.annotations, found.images, classes, unread)
+            return annotations.yolo_annotations(self.annotations, found.images, self.names, unread)
         return annotations.voc_annotations(self.annotations, found.images, unread)
 
     def _annotated(self, job: Job, annotations: Annotations, images: list[ImageFile]) -> list[ImageFile]:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from odflow.errors import ConfigError, InputError, OdflowError
 from odflow.formats.annotations import place_boxes, yolo_annotations
-from odflow.formats.class_names import read_class_names
+from odflow.formats.class_names import read_class_names, read_keypoint_values
 from odflow.formats.images import ImageFile
 from odflow.formats.text_files import decode_text
 from odflow.formats.yolo import is_yolo, parse_yolo, read_yolo, read_yolo_names
@@ -22,10 +22,12 @@ def table(tmp_path):
     (tmp_path / "labels/in").mkdir(parents=True)
     Image.new("RGB", (200, 100)).save(tmp_path / "a.png")
 
+    (tmp_path / "names.yaml").write_text("names: {0: cat, 2: dog}")
+
     def table_of(text):
         (tmp_path / "labels/in/a.txt").write_text(text)
         images = [ImageFile("in/a.png", tmp_path / "a.png")]
-        annotations = yolo_annotations(tmp_path / "labels", images, NAMES)
+        annotations = yolo_annotations(tmp_path / "labels", images, tmp_path / "names.yaml")
         return place_boxes(annotations, images).table().drop(columns="difficult")
 
     return table_of
@@ -100,6 +102,48 @@ def test_cases_of_values_that_a_line_may_have(line, corners, score, outline):
     (box,) = parse_yolo(line, "a.txt", NAMES).boxes
     assert box.corners == pytest.approx(corners)
     assert (box.score, box.outline) == (score, outline)
+
+
+@pytest.mark.parametrize(
+    ("line", "score"),
+    [
+        (LINE, 1),
+        (f"{LINE} 0.1 0.2 2 0.3 0.4 1", 1),
+        (f"{LINE} 0.1 0.2 0 0 0 0 0.75", 0.75),
+        (f"{LINE} 0.5", 0.5),
+    ],
+)
+def test_cases_of_keypoints_are_no_polygons(line, score):
+    """As `kpt_shape: [2, 3]` says."""
+    (box,) = parse_yolo(line, "a.txt", NAMES, keypoints=6).boxes
+    assert box.corners == pytest.approx((0.4, 0.3, 0.6, 0.7))
+    assert (box.score, box.outline, box.keypoints) == (score, False, len(line.split()) > 6)
+
+
+def test_another_number_of_keypoints_is_a_fault():
+    found = parse_yolo(f"{LINE} 0.1 0.2 0.3 0.4", "a.txt", NAMES, keypoints=6)
+    assert "found 9 values" in found.faults[0]
+    assert "6 values of keypoints" in found.faults[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("names: [cat]", 0),
+        ("names: [cat]\nkpt_shape: [17, 3]", 51),
+        ("kpt_shape:\n- 4\n- 2\nnames: [cat]", 8),
+    ],
+)
+def test_a_yaml_file_tells_of_keypoints(tmp_path, text, values):
+    (tmp_path / "data.yaml").write_text(text)
+    assert read_keypoint_values(tmp_path / "data.yaml") == values
+
+
+@pytest.mark.parametrize("shape", ["[17]", "[17, x]", "[0, 3]", "[1, 2, 3]", "5"])
+def test_a_wrong_shape_of_keypoints_is_refused(tmp_path, shape):
+    (tmp_path / "data.yaml").write_text(f"names: [cat]\nkpt_shape: {shape}")
+    with pytest.raises(ConfigError, match="kpt_shape"):
+        read_keypoint_values(tmp_path / "data.yaml")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])

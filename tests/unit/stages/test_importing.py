@@ -64,6 +64,15 @@ def test_yolo_lists_every_image(yolo, tmp_path):
     assert said[0] == "2 images have no text file: taken to show nothing (b.jpg, c.png)."
 
 
+def test_keypoints_of_yolo_are_left_out_and_counted(yolo, tmp_path):
+    yolo["names"].write_text("names: [cat]\nkpt_shape: [2, 2]")
+    (yolo["annotations"] / "a.txt").write_text("0 0.5 0.5 0.1 0.2 0.9 0.9 0.1 0.1\n")
+    job = run_alone(Import(**yolo), tmp_path / "out")
+    assert job.counts == {"images_without_annotation": 2, "keypoints_left_out": 1}
+    table = read_detections(tmp_path / "out/annotations.csv")
+    assert table[["xmin", "ymin", "xmax", "ymax"]].to_numpy().tolist() == [[9, 4, 11, 6]]
+
+
 @pytest.mark.parametrize("lines", ["c\na.jpg\n", "# two\na\nc.png\na.jpg\n"])
 def test_a_list_names_images_with_or_without_extension(voc, tmp_path, lines):
     (tmp_path / "list.txt").write_text(lines)
