@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from odflow.errors import InputError, nearest
+from odflow.errors import InputError
 from odflow.graph.job import Job
 from odflow.graph.stage import InputFile, InputFolder, InputPath, OutputFile, Stage, output
-from odflow.left_out import Faults, LeftOut, first_names, shown
+from odflow.left_out import Faults, LeftOut, first_names
 
 if TYPE_CHECKING:
     from odflow.formats.annotations import Annotations
@@ -92,7 +90,7 @@ class Import(Stage):
         annotations = self._annotations(found)
         images = self._annotated(job, annotations, found.images)
         placed = place_boxes(annotations, job.progress(images, unit="image"), self.exif)
-        bad = self._bad(job, annotations, placed)
+        bad = self._bad(job, annotations, placed, len(images))
         if placed.empty and not placed.rows:
             raise InputError(
                 f"{job.name}: none of the {len(placed.empty)} boxes has an area inside its image "
@@ -118,92 +116,50 @@ class Import(Stage):
 
     def _annotated(self, job: Job, annotations: Annotations, images: list[ImageFile]) -> list[ImageFile]:
         """The images to import; what lacks its other half is told."""
+        from odflow.formats.annotation_match import check_match
+
         what, known = annotations.what, annotations.known
-        if known.isdisjoint(image.name for image in images):
-            raise InputError(self._no_match(job, annotations, images))
-        job.leave_out(
-            LeftOut(
-                "annotations_without_image",
-                len(annotations.strangers),
-                f"{_plural(what)} left out, since they have no image",
-                annotations.strangers,
-                "Add the images, or remove these.",
-            )
-        )
+        check_match(annotations, images, self.annotations, all_meant=self.image_list is None)
+        strange = f"{_plural(what)} left out, since they have no image"
+        strangers, advice = annotations.strangers, "Add the images, or remove these."
+        job.leave_out(LeftOut("annotations_without_image", len(strangers), strange, strangers, advice))
         chosen = images if self.image_list is None else self._chosen(job, self.image_list, images)
         bare = [image.name for image in chosen if image.name not in known]
-        if annotations.blank:
-            told = f"images have no {what}: taken to show nothing"
-            job.leave_out(LeftOut("images_without_annotation", len(bare), told, bare))
-            return chosen
-        if bare and self.image_list and not self.skip_bad:
+        if bare and self.image_list and not annotations.blank and not self.skip_bad:
             raise InputError(
                 f"{job.name}: {self.annotations} has no {what} for {first_names(bare)} ({len(bare)} of "
                 f"{len(chosen)} images of {self.image_list} lack theirs). Add them, or set skip_bad: true."
             )
-        told = f"images left out, since they have no {what}"
+        left_out = f"images left out, since they have no {what}"
+        told = f"images have no {what}: taken to show nothing" if annotations.blank else left_out
         job.leave_out(LeftOut("images_without_annotation", len(bare), told, bare))
-        return [image for image in chosen if image.name in known]
-
-    def _no_match(self, job: Job, annotations: Annotations, images: list[ImageFile]) -> str:
-        what, strangers = annotations.what, annotations.strangers
-        holds = f" Its {_plural(what)} are for other images: {first_names(strangers)}." if strangers else ""
-        if not strangers and self.annotations.is_dir():
-            holds = _contents(self.annotations)
-        return (
-            f"{job.name}: {self.annotations} has no {what} for {min(image.name for image in images)} "
-            f"({len(images)} of {len(images)} images lack theirs). Wanted: one named like the image.{holds}"
-        )
+        return chosen if annotations.blank else [image for image in chosen if image.name in known]
 
     def _chosen(self, job: Job, image_list: Path, images: list[ImageFile]) -> list[ImageFile]:
-        """The images of the list, which may leave out extensions."""
-        from odflow.formats.image_list import list_lines
+        from odflow.formats.annotation_match import choose_images
 
-        known: dict[str, list[ImageFile]] = {}
-        for image in images:
-            known.setdefault(str(PurePosixPath(image.name).with_suffix("")), []).append(image)
-        known |= {image.name: [image] for image in images}
-        chosen, faults = set(), Faults()
-        for place, line in list_lines(image_list):
-            fitting = known.get(line, [])
-            if len(fitting) == 1:
-                chosen.add(fitting[0].name)
-            elif fitting:
-                both = " and ".join(image.name for image in fitting[:2])
-                faults.add(f'{place}: "{line}" fits {both}. Add the extension.')
-            else:
-                faults.add(
-                    f'{place}: {self.images} has no image "{shown(line)[:100]}".{nearest(line, known)}'
-                )
-        if not chosen and not faults.lines:
-            raise InputError(f"{image_list}: names no image. Wanted: one a line.")
+        chosen, faults = choose_images(image_list, images, self.images)
         if not self.skip_bad or not chosen:
             faults.raise_all()
         told = "lines of the image list left out, since they name no image"
         job.leave_out(LeftOut("lines_without_image", len(faults.lines), told, faults.lines))
-        return [image for image in images if image.name in chosen]
+        return chosen
 
-    def _bad(self, job: Job, annotations: Annotations, placed: PlacedBoxes) -> set[str]:
+    def _bad(self, job: Job, annotations: Annotations, placed: PlacedBoxes, total: int) -> set[str]:
         """Names of the images that are left out, since something is wrong with their annotations."""
-        faults = Faults()
+        faults, bad = Faults(), {*placed.faults, *placed.unreadable}
         wrong = [line for lines in placed.faults.values() for line in lines]
         for line in dict.fromkeys([*annotations.loose, *placed.unreadable.values(), *wrong]):
             faults.add(line)
-        bad = {*placed.faults, *placed.unreadable}
-        if not faults.lines:
-            return bad
-        if not self.skip_bad or not placed.rows:
-            faults.raise_all(
-                advice=f"Mend them, or set skip_bad: true to leave out their images (now {len(bad)})."
-            )
-        first = f"The first: {faults.lines[0]}"
-        annotated = "images left out, since their annotations are wrong"
+        if not self.skip_bad or len(bad) == total:
+            faults.raise_all(advice=f"Mend them, or set skip_bad: true to leave {len(bad)} images out.")
+        first = f"The first: {faults.lines[0]}" if faults.lines else ""
+        unfit = "images left out, since their annotations are wrong"
         loose = f"{_plural(annotations.what)} left out, since they are wrong"
+        unread = list(placed.unreadable)
         job.leave_out(
-            LeftOut("images_with_bad_annotations", len(placed.faults), annotated, list(placed.faults), first),
-            LeftOut(
-                "images_unreadable", len(placed.unreadable), "images cannot be read", list(placed.unreadable)
-            ),
+            LeftOut("images_with_bad_annotations", len(placed.faults), unfit, list(placed.faults), first),
+            LeftOut("images_unreadable", len(unread), "images left out, since they cannot be read", unread),
             LeftOut("bad_entries", len(annotations.loose), loose, (), first),
         )
         return bad
@@ -211,12 +167,3 @@ class Import(Stage):
 
 def _plural(what: str) -> str:
     return f"{what}s" if not what.endswith("y") else f"{what[:-1]}ies"
-
-
-def _contents(folder: Path) -> str:
-    """What a folder holds beside images."""
-    from odflow.formats.image_forms import is_image_name
-
-    names = (name for _, _, files in os.walk(folder) for name in files if not is_image_name(name))
-    kinds = Counter(Path(name).suffix.lower() for name in names).most_common(3)
-    return f" It holds {', '.join(f'{number} {kind}' for kind, number in kinds if kind)}." if kinds else ""

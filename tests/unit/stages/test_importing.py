@@ -269,7 +269,7 @@ def test_annotations_of_other_images_are_an_error(voc, yolo, renders, tmp_path, 
     (tmp_path / "others").mkdir()
     Image.new("RGB", (20, 10)).save(tmp_path / "others/z.jpg")
     with pytest.raises(
-        InputError, match=r"has no (XML file|text file|entry) for z\.jpg .*for other images: .*a"
+        InputError, match=r"has no (XML file|text file|entry) for z\.jpg .* are for other images: .*a"
     ):
         imported(tmp_path / "out", **fields | {"images": tmp_path / "others"})
 
@@ -290,6 +290,36 @@ def test_boxes_of_which_none_is_inside_its_image_are_an_error(voc, tmp_path):
     )
     with pytest.raises(InputError, match=r"none of the 1 boxes has an area inside its image \(a\.jpg\)"):
         imported(tmp_path / "out", **voc)
+
+
+@pytest.mark.parametrize(("fitting", "refused"), [(1, True), (2, False)])
+@pytest.mark.parametrize("form", ["voc", "yolo"])
+def test_nearly_all_annotations_of_other_images_are_an_error(tmp_path, form, fitting, refused):
+    """Of 12 images and 12 annotations one fits by chance; two might be meant."""
+    for folder in ("images", "notes"):
+        (tmp_path / folder).mkdir()
+    suffix, text = ("xml", VOC) if form == "voc" else ("txt", "0 0.5 0.5 0.1 0.2")
+    for number in range(12):
+        Image.new("RGB", (20, 10)).save(tmp_path / f"images/{number}.png")
+        name = number if number < fitting else f"other{number}"
+        (tmp_path / f"notes/{name}.{suffix}").write_text(text)
+    (tmp_path / "names.yaml").write_text("names: [cat]")
+    fields = {"format": form, "annotations": tmp_path / "notes", "images": tmp_path / "images"}
+    fields |= {"names": tmp_path / "names.yaml"} if form == "yolo" else {}
+    if not refused:
+        assert len(imported(tmp_path / "out", **fields)[0]) == 2
+        return
+    with pytest.raises(InputError, match=r"11 of 12 images lack theirs.*11 are for other images.*image_list"):
+        imported(tmp_path / "out", **fields)
+    (tmp_path / "list.txt").write_text("0.png\n")
+    assert len(imported(tmp_path / "out", **fields, image_list=tmp_path / "list.txt")[0]) == 1
+
+
+def test_skip_bad_keeps_right_images_that_show_nothing(voc, tmp_path):
+    (voc["annotations"] / "a.xml").write_text("<")
+    table, listed, _ = imported(tmp_path / "out", **voc, skip_bad=True)
+    assert table.empty
+    assert listed == ["c.png"]
 
 
 def test_all_wrong_lines_of_a_list_are_told(voc, tmp_path):
