@@ -128,16 +128,6 @@ def check_room(checking: Checking, images: str, names: Iterable[str] | None = No
         )
 
 
-def check_model(checking: Checking, field: str) -> None:
-    """See that a path holds a trained model, by its first bytes."""
-    given = checking.given(field)
-    if given is None:
-        return
-    from odflow.odapi.model_files import model_file
-
-    checking.passes(lambda: model_file(given, "Give a model as export writes it."), field)
-
-
 def trained_of(checking: Checking, field: str) -> ExpectedClasses | None:
     """What is known of the folder of a trained detector.
 

@@ -15,6 +15,7 @@ from odflow.graph.job import Job
 from odflow.graph.stage import InputFile, InputPath, Stage
 
 if TYPE_CHECKING:
+    from odflow.graph.checking import Checking
     from odflow.inference.model_tensors import TensorNames
 
 Output = Literal["detection_boxes", "detection_scores", "detection_classes", "num_detections"]
@@ -53,6 +54,15 @@ class DetectorStage(Stage):
 
         named = dict(self.outputs or {})
         return TensorNames(self.input, tuple(sorted(named.items())), self.signature)
+
+    def check_detector(self, checking: Checking) -> None:
+        """See that there is a model, and nothing named that its form has not."""
+        from odflow.odapi.model_files import detector_file
+
+        given = checking.given("model")
+        if given is not None:
+            named, signature = bool(self.input or self.outputs), self.signature is not None
+            checking.passes(lambda: detector_file(given, named=named, signature=signature), "model")
 
     def classes_file(self) -> Path:
         """The label map: the one that was given, or that of the exported folder.

@@ -16,16 +16,13 @@ from odflow.inference.model_tensors import TensorNames, Wanted
 from odflow.inference.session import ImageGraph
 from odflow.inference.sharing import load_shared
 from odflow.odapi import tensor_names
-from odflow.odapi.model_files import ModelFile, model_file
+from odflow.odapi.model_files import DETECTOR_WANTED, ModelFile, detector_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _AS_THE_API = TensorNames()
 _LABEL_MAP = "label_map.pbtxt"
-_WANTED = (
-    "Give a frozen graph (.pb), a SavedModel folder, an exported folder or a TFLite file with detections."
-)
 
 
 class Detector(Protocol):
@@ -98,7 +95,7 @@ def load_detector(path: Path, names: TensorNames = _AS_THE_API) -> Detector:
         from odflow.inference.tflite import load_tflite
 
         return load_tflite(file.path)
-    wanted = Wanted(tensor_names.OUTPUTS, _WANTED, (tensor_names.COUNT,), names)
+    wanted = Wanted(tensor_names.OUTPUTS, DETECTOR_WANTED, (tensor_names.COUNT,), names)
     return GraphDetector(load_model_file(file, wanted))
 
 
@@ -113,15 +110,7 @@ def check_detector(path: Path, names: TensorNames = _AS_THE_API) -> ModelFile:
         InputError: no such path, another kind of file, or names that this form has not; the
             message says what was found and what to do.
     """
-    file = model_file(path, _WANTED)
-    if names and file.form == "tflite":
-        raise InputError(
-            f"{file.path}: the last operation of a TFLite model tells its outputs. Leave out input, outputs "
-            "and signature."
-        )
-    if names.signature and file.form == "frozen_graph":
-        raise InputError(f"{file.path}: a frozen graph has no signatures. Leave out signature.")
-    return file
+    return detector_file(path, named=bool(names.input or names.outputs), signature=bool(names.signature))
 
 
 def shared_detector(path: Path, run: str, names: TensorNames = _AS_THE_API) -> Detector:

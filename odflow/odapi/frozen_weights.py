@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from odflow.errors import InputError
-from odflow.odapi.model_files import check_frozen_graph
+from odflow.odapi.model_files import FROZEN_WANTED, check_frozen_graph
 from odflow.odapi.tf1_names import VARIABLE, aligned, canonical_names
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _nodes(path: Path) -> dict[str, Any]:
     from google.protobuf.message import DecodeError
     from tensorflow.core.framework.graph_pb2 import GraphDef
 
-    check_frozen_graph(path, "Give a frozen_inference_graph.pb.")
+    check_frozen_graph(path, FROZEN_WANTED)
     try:
         graph = GraphDef.FromString(path.read_bytes())
     except DecodeError as error:

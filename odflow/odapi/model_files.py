@@ -15,6 +15,14 @@ SAVED_MODEL = "saved_model"
 
 SAVED_MODEL_FILE = "saved_model.pb"
 
+DETECTOR_WANTED = (
+    "Give a frozen graph (.pb), a SavedModel folder, an exported folder or a TFLite file with detections."
+)
+"""What to give instead of something that is no detector."""
+
+FROZEN_WANTED = "Give a frozen_inference_graph.pb."
+"""What to give instead of something that is no frozen graph."""
+
 _BESIDE = ("fingerprint.pb", "keras_metadata.pb")
 """What lies beside a saved_model.pb."""
 
@@ -67,6 +75,28 @@ def model_file(path: Path, wanted: str) -> ModelFile:
     if not path.exists():
         raise InputError(f"{path}: no such model. {wanted}")
     return _in_folder(path, wanted) if path.is_dir() else _of_file(path, wanted)
+
+
+def detector_file(path: Path, *, named: bool, signature: bool) -> ModelFile:
+    """Find the detector that a path leads to.
+
+    Args:
+        path: as `model_file` takes it.
+        named: somebody names tensors of it.
+        signature: somebody names a signature of it.
+
+    Raises:
+        InputError: as `model_file`, or names that this form has not.
+    """
+    file = model_file(path, DETECTOR_WANTED)
+    if (named or signature) and file.form == "tflite":
+        raise InputError(
+            f"{file.path}: the last operation of a TFLite model tells its outputs. Leave out input, outputs "
+            "and signature."
+        )
+    if signature and file.form == "frozen_graph":
+        raise InputError(f"{file.path}: a frozen graph has no signatures. Leave out signature.")
+    return file
 
 
 def check_frozen_graph(path: Path, wanted: str) -> None:

@@ -48,10 +48,10 @@ class Detect(DetectorStage):
 
     def check(self, checking: Checking) -> None:
         """See that there are a model, its classes and images."""
-        from odflow.checks import check_image_folder, check_model, label_map_of
+        from odflow.checks import check_image_folder, label_map_of
         from odflow.formats.expected import ExpectedTable
 
-        check_model(checking, "model")
+        self.check_detector(checking)
         check_image_folder(checking, "images", "root")
         label_map = label_map_of(checking, "label_map", "model")
         if label_map:

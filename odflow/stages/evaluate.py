@@ -66,9 +66,9 @@ class Evaluate(DetectorStage):
 
     def check(self, checking: Checking) -> None:
         """See that there are a model and a ground truth whose classes it knows."""
-        from odflow.checks import check_classes, check_image_folder, check_model, check_records, label_map_of
+        from odflow.checks import check_classes, check_image_folder, check_records, label_map_of
 
-        check_model(checking, "model")
+        self.check_detector(checking)
         check_records(checking, "records")
         check_image_folder(checking, "images", "root")
         label_map = label_map_of(checking, "label_map", "model")

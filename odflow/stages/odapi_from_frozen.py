@@ -41,10 +41,13 @@ class FromFrozen(Stage):
 
     def check(self, checking: Checking) -> None:
         """See that there is a frozen graph, and that its config and classes fit each other."""
-        from odflow.checks import check_image_folder, check_model
+        from odflow.checks import check_image_folder
+        from odflow.odapi.model_files import FROZEN_WANTED, check_frozen_graph
         from odflow.training.trained_folder import Imported
 
-        check_model(checking, "graph")
+        graph = checking.given("graph")
+        if graph is not None:
+            checking.passes(lambda: check_frozen_graph(graph, FROZEN_WANTED), "graph")
         check_image_folder(checking, "images")
         if checking.given("graph"):
             checking.passes(Imported(self._config(), self._label_map()).settings, "pipeline_config")

@@ -2,8 +2,9 @@
 
 import pytest
 
+from odflow.cli import main
 from odflow.errors import InputError
-from odflow.odapi.model_files import ModelFile, check_frozen_graph, model_file
+from odflow.odapi.model_files import ModelFile, check_frozen_graph, detector_file, model_file
 
 GRAPH = b"\n\x1b\n\x0cimage_tensor\x12\x0bPlaceholder"
 SAVED = b"\x08\x01\x12\x20\n\x1e" + bytes(30)
@@ -117,3 +118,60 @@ def test_a_frozen_graph_alone_will_do(place):
     for name in ("b.pb", "c.pb"):
         with pytest.raises(InputError, match="not a frozen graph"):
             check_frozen_graph(folder / name, "Give a graph.")
+
+
+@pytest.mark.parametrize(
+    ("name", "says", "fields"),
+    [
+        ("a.tflite", "Leave out input, outputs and signature.", {"named": True, "signature": False}),
+        ("a.tflite", "Leave out input, outputs and signature.", {"named": False, "signature": True}),
+        (
+            "a.pb",
+            "a frozen graph has no signatures. Leave out signature.",
+            {"named": True, "signature": True},
+        ),
+        ("c.pb", "Give its folder", {"named": False, "signature": False}),
+        (
+            "d.pb",
+            "no such model. Give a frozen graph (.pb), a SavedModel",
+            {"named": True, "signature": True},
+        ),
+    ],
+)
+def test_names_that_a_form_has_not(place, name, says, fields):
+    folder = place(**{"a.pb": GRAPH, "a.tflite": TFLITE, "c.pb": SAVED})
+    with pytest.raises(InputError) as error:
+        detector_file(folder / name, **fields)
+    assert says in str(error.value)
+    assert detector_file(folder / "a.pb", named=True, signature=False).form == "frozen_graph"
+
+
+@pytest.mark.parametrize(
+    ("stage", "model", "more", "says"),
+    [
+        ("detect", "a.pb", "    signature: default", "a frozen graph has no signatures"),
+        ("detect", "a.tflite", "    input: x", "Leave out input, outputs"),
+        ("detect", "lfs.pb", "", "is a Git LFS pointer, not the file itself. Run git lfs pull."),
+        ("detect", "c.pb", "", "is the saved_model.pb of a SavedModel, not a frozen graph."),
+        ("evaluate", "lfs.pb", "    annotations: t.csv", "is a Git LFS pointer"),
+        (
+            "odapi.from-frozen",
+            "a.tflite",
+            "",
+            "is a TFLite model, not a frozen graph. Give a frozen_inference",
+        ),
+        ("odapi.from-frozen", "lfs.pb", "", "is a Git LFS pointer"),
+    ],
+)
+def test_check_tells_before_anything_runs(place, monkeypatch, capsys, stage, model, more, says):
+    lfs = b"version https://git-lfs.github.com/spec/v1\n"
+    files = {"a.pb": GRAPH, "a.tflite": TFLITE, "c.pb": SAVED, "lfs.pb": lfs, "images/a.jpg": b"\xff\xd8\xff"}
+    table = b"filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,9,9,red,1,1,2,2\n"
+    folder = place(**files, **{"t.csv": table, "lm.pbtxt": b"item { id: 1 name: 'red' }"})
+    field = "graph" if stage == "odapi.from-frozen" else "model"
+    lines = [f"  {stage}:", f"    {field}: {model}", "    label_map: lm.pbtxt", "    images: images", more]
+    (folder / "p.yaml").write_text("\n".join(["stages:", *lines, ""]))
+    monkeypatch.chdir(folder)
+    assert main(["plan", "p.yaml"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert [line for line in told if says in line and line.startswith("p.yaml:")], told
