@@ -21,6 +21,9 @@ EFFICIENTNETS = {
 }
 """Depthwise convolutions, and channels of the first convolution."""
 
+MOBILENET_V1 = (32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024)
+"""Channels that each depthwise convolution sees: a frozen graph may end before the last ones."""
+
 META = (
     ("_feature_extractor_for_proposal_features/", "Faster R-CNN"),
     ("_mask_rcnn_box_predictor/", "Faster R-CNN"),
@@ -88,8 +91,8 @@ def _mobile(kernels: Shapes, stem: tuple[int, ...], depthwise: Sequence[tuple[in
         return ""
     kind = "v1" if after[3] > after[2] else "v2"
     # The channels of the last block carry the multiplier unrounded (the first ones are rounded to 8).
-    whole, channels = (1024, depthwise[-1][2]) if kind == "v1" else (960, depthwise[-1][2])
-    return f"MobileNet {kind}, depth multiplier {channels / whole:.2g}"
+    whole = MOBILENET_V1[min(len(depthwise), len(MOBILENET_V1)) - 1] if kind == "v1" else 960
+    return f"MobileNet {kind}, depth multiplier {depthwise[-1][2] / whole:.2g}"
 
 
 def _roots(names: Iterable[str]) -> str:

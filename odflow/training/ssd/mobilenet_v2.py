@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import tf_keras
 
 from odflow.training.layers.convolutions import Convolutions, FixedPadding
@@ -69,8 +71,7 @@ def mobilenet_v2(settings: Extractor, layers: Convolutions) -> tf_keras.Model:
         A functional model from (N, H, W, 3) to the map of layer `out_relu`; the layers
         have the names that Keras's own MobileNetV2 gives them.
     """
-    own = layers if settings.override_hyperparams else layers.with_hyperparams(HYPERPARAMS)
-    build = _Builder(settings, own)
+    build = _Builder(settings, layers.with_hyperparams(_hyperparams(settings)))
     inputs = maps = tf_keras.Input((None, None, 3))
     maps = build.normalized(
         build.conv(maps, divisible(32 * settings.depth_multiplier), "Conv1", 3, 2), "bn_Conv1"
@@ -81,6 +82,18 @@ def mobilenet_v2(settings: Extractor, layers: Convolutions) -> tf_keras.Model:
         maps = build.block(maps, filters, stride, f"block_{i}_")
     maps = build.normalized(build.conv(maps, _top(settings), "Conv_1"), "Conv_1_bn")
     return tf_keras.Model(inputs, build.activated(maps, "out_relu"))
+
+
+def _hyperparams(settings: Extractor) -> Hyperparams:
+    """The backbone's; TF-Slim's network keeps its activation and the form of its batch norms in any case."""
+    if not settings.override_hyperparams:
+        return HYPERPARAMS
+    if not settings.slim:
+        return settings.hyperparams
+    norm = settings.hyperparams.batch_norm or HYPERPARAMS.batch_norm
+    assert norm is not None
+    fixed = replace(norm, center=True, scale=True)
+    return replace(settings.hyperparams, activation=HYPERPARAMS.activation, batch_norm=fixed)
 
 
 def divisible(depth: float) -> int:

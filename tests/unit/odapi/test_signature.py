@@ -60,3 +60,19 @@ def test_the_kind_of_detector_is_known_by_names():
 def test_what_nobody_knows_is_told_by_how_its_names_begin():
     found = looks_like({"my/scope/conv/w": (3, 3, 3, 8), "my/scope/conv/b": (8,), "other": ()})
     assert found == "none that odflow knows (its names begin with my/scope, other)"
+
+
+@pytest.mark.parametrize("blocks", [13, 12, 11, 9, 6])
+@pytest.mark.parametrize("multiplier", [1.0, 0.5, 0.25])
+def test_a_mobilenet_v1_that_ends_early_keeps_its_multiplier(blocks, multiplier):
+    """The exporter prunes what nothing uses, such as the last block under a pooling pyramid."""
+    widths = [64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024]
+    root = "model/_feature_extractor/classification_backbone/layer_with_weights-"
+    seen = int(32 * multiplier)
+    shapes = {f"{root}0/kernel": (3, 3, 3, seen)}
+    for block, width in enumerate(widths[:blocks], start=1):
+        channels = int(width * multiplier)
+        shapes[f"{root}{4 * block - 2}/depthwise_kernel"] = (3, 3, seen, 1)
+        shapes[f"{root}{4 * block}/kernel"] = (1, 1, seen, channels)
+        seen = channels
+    assert looks_like(shapes).endswith(f"MobileNet v1, depth multiplier {multiplier:.2g}")

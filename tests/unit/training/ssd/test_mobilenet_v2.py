@@ -98,3 +98,23 @@ def test_explicit_padding_gives_maps_of_the_same_size():
     image = tf.zeros([1, 75, 96, 3])
     assert same(image).shape == explicit(image).shape == (1, 3, 3, 320)
     assert [w.shape for w in same.weights] == [w.shape for w in explicit.weights]
+
+
+@pytest.mark.parametrize(
+    ("kind", "override", "wanted"),
+    [
+        ("ssd_mobilenet_v2_fpn_keras", True, (4.0, 0.1, False)),
+        ("ssd_mobilenet_v2_fpn", True, (1.0, 0.1, True)),
+        ("ssd_mobilenet_v2", True, (1.0, 0.1, True)),
+        ("ssd_mobilenet_v2_fpn_keras", False, (1.0, 0.001, True)),
+        ("ssd_mobilenet_v2_fpn", False, (1.0, 0.001, True)),
+    ],
+)
+def test_tf_slim_keeps_its_activation_and_scale_where_the_config_overrides(kind, override, wanted):
+    """The definition of TF-Slim's network has them inside the scopes of the API's hyperparameters."""
+    own = dataclasses.replace(OTHER, batch_norm=dataclasses.replace(OTHER.batch_norm, scale=False))
+    settings = dataclasses.replace(KERAS, type=kind, hyperparams=own, override_hyperparams=override)
+    network = mobilenet_v2(settings, Convolutions(own))
+    norm = network.get_layer("bn_Conv1")
+    highest = network.get_layer("Conv1_relu")(tf.constant([24.0])).numpy()[0] / 6.0
+    assert (highest, norm.epsilon, norm.scale) == wanted
