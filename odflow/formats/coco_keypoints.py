@@ -31,6 +31,10 @@ def read_coco_keypoints(path: Path) -> AnnotatedPeople:
     category = _category(path, data["categories"])
     images = {image["id"]: image for image in data["images"] if _is_known(image)}
     joints = tuple(str(joint) for joint in category["keypoints"])
+    if len(set(joints)) < len(joints):
+        raise InputError(
+            f"{path}: the keypoints of its category have names that come twice; wanted each once."
+        )
 
     def image(one: dict[str, Any]) -> str | None:
         return images[one["image_id"]]["file_name"] if one["category_id"] == category["id"] else None

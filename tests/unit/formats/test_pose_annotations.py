@@ -238,6 +238,11 @@ class TestCoco:
         assert np.isnan(people.table["width"].to_numpy(float)).tolist() == [True, False, True]
         assert whys(people.left_out) == ["it is a crowd"]
 
+    def test_joints_of_one_name_are_refused(self, read, coco):
+        coco["categories"][1]["keypoints"][3] = "nose"
+        with pytest.raises(InputError, match="names that come twice"):
+            read(coco)
+
     def test_people_are_those_that_pycocotools_finds(self, read, coco, tmp_path):
         from pycocotools.coco import COCO
 
