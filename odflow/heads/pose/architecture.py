@@ -18,6 +18,7 @@ from odflow.heads.pose.settings import PoseModel
 from odflow.ops.keypoint_metrics import PCK
 from odflow.training.architecture import Evaluator, Goal, Tensors
 from odflow.training.checkpoints import Parts
+from odflow.training.layers.names import number_layers_anew
 from odflow.training.settings import LOSS, Settings
 
 
@@ -50,6 +51,7 @@ class Pose:
 
     def build(self) -> tf_keras.Model:
         """The network with fresh weights."""
+        number_layers_anew()
         return StackedHourglass(self.model)
 
     def example(self, serialized: tf.Tensor, draw: tf.Tensor) -> tuple[tf.Tensor, Tensors]:

@@ -16,6 +16,7 @@ from odflow.heads.segmentation.settings import SegmentationModel
 from odflow.ops.segmentation_metrics import MEAN_IOU
 from odflow.training.architecture import Evaluator, Goal, Tensors
 from odflow.training.checkpoints import Parts
+from odflow.training.layers.names import number_layers_anew
 from odflow.training.model_garden.deeplab import build_deeplab
 from odflow.training.settings import LOSS, Settings
 
@@ -49,6 +50,7 @@ class Segmentation:
 
     def build(self) -> tf_keras.Model:
         """The network with fresh weights; what is not trained is frozen."""
+        number_layers_anew()
         network = build_deeplab(self.model.network)
         network.train_only(self.model.train_only)
         return network

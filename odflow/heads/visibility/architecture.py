@@ -17,6 +17,7 @@ from odflow.heads.visibility.settings import VisibilityModel
 from odflow.ops.multilabel_metrics import MAP
 from odflow.training.architecture import Evaluator, Goal, Tensors
 from odflow.training.checkpoints import Parts
+from odflow.training.layers.names import number_layers_anew
 from odflow.training.settings import LOSS, Settings
 
 
@@ -41,6 +42,7 @@ class Visibility:
 
     def build(self) -> tf_keras.Model:
         """The network with fresh weights."""
+        number_layers_anew()
         return VisibilityNetwork(self.model)
 
     def example(self, serialized: tf.Tensor, draw: tf.Tensor) -> tuple[tf.Tensor, Tensors]:

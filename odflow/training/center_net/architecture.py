@@ -16,6 +16,7 @@ from odflow.training.center_net.targets import Targets
 from odflow.training.checkpoints import Parts
 from odflow.training.detector import DetectorArchitecture
 from odflow.training.examples.preprocessing import preprocess
+from odflow.training.layers.names import number_layers_anew
 from odflow.training.settings import DetectorSettings
 
 EXTRACTOR = "model/_feature_extractor/"
@@ -32,6 +33,7 @@ class CenterNet(DetectorArchitecture):
 
     def build(self) -> tf_keras.Model:
         """The network with fresh weights."""
+        number_layers_anew()
         return CenterNetNetwork(self.model)
 
     def forward(self, network: tf_keras.Model, inputs: Any, labels: Mapping[str, tf.Tensor]) -> Any:

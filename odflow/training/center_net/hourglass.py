@@ -1,7 +1,9 @@
 """The hourglass network as the Object Detection API builds it, attribute by attribute.
 
 Definition: object_detection/models/keras_models/hourglass_network.py. The attributes'
-names are those of the API, and so are the names of the variables in checkpoints.
+names are those of the API, and so are the keys of the variables in checkpoints. Keras makes
+the names of variables from those of the classes and the order of the layers: these are the
+API's, too.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import tf_keras
 from odflow.training.center_net.extractor_types import HourglassShape
 
 
-class Convolution(tf_keras.layers.Layer):
+class ConvolutionalBlock(tf_keras.layers.Layer):
     """A convolution padded by its kernel's size, batch norm and activation."""
 
     def __init__(self, filters: int, kernel_size: int, stride: int = 1, relu: bool = True) -> None:
@@ -30,15 +32,22 @@ class Convolution(tf_keras.layers.Layer):
         return tf.nn.relu(maps) if self._relu else maps
 
 
-class Residual(tf_keras.layers.Layer):
+class SkipConvolution(ConvolutionalBlock):
+    """A shortcut of other channels or another size."""
+
+    def __init__(self, filters: int, stride: int) -> None:
+        super().__init__(filters, 1, stride, relu=False)
+
+
+class ResidualBlock(tf_keras.layers.Layer):
     """Two 3x3 convolutions beside a shortcut."""
 
     def __init__(self, filters: int, stride: int = 1, skip: bool = False) -> None:
         super().__init__()
-        self.conv_block = Convolution(filters, 3, stride)
+        self.conv_block = ConvolutionalBlock(filters, 3, stride)
         self.conv = tf_keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)
         self.norm = _batch_norm()
-        self.skip = Convolution(filters, 1, stride, relu=False) if skip else None
+        self.skip = SkipConvolution(filters, stride) if skip else None
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """(N, h, w, c) to (N, h / stride, w / stride, filters)."""
@@ -47,20 +56,20 @@ class Residual(tf_keras.layers.Layer):
         return tf.nn.relu(maps + beside)
 
 
-class Stem(tf_keras.layers.Layer):
+class InputDownsampleBlock(tf_keras.layers.Layer):
     """Brings an image to a quarter of its height and width."""
 
     def __init__(self, stem: int, filters: int) -> None:
         super().__init__()
-        self.conv_block = Convolution(stem, 7, 2)
-        self.residual_block = Residual(filters, 2, skip=True)
+        self.conv_block = ConvolutionalBlock(stem, 7, 2)
+        self.residual_block = ResidualBlock(filters, 2, skip=True)
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """(N, h, w, 3) to (N, h / 4, w / 4, filters)."""
         return self.residual_block(self.conv_block(inputs, training=training), training=training)
 
 
-class EncoderDecoder(tf_keras.layers.Layer):
+class EncoderDecoderBlock(tf_keras.layers.Layer):
     """One stage: a way at full size, added to one at half of it that holds the next stage."""
 
     def __init__(self, channels: Sequence[int], blocks: Sequence[int]) -> None:
@@ -69,7 +78,7 @@ class EncoderDecoder(tf_keras.layers.Layer):
         self.encoder_block1 = _residuals(wide, blocks[0])
         self.encoder_block2 = _residuals(deep, blocks[0], stride=2, skip=wide != deep)
         if len(channels) > 2:
-            self.inner_block: list[tf_keras.layers.Layer] = [EncoderDecoder(channels[1:], blocks[1:])]
+            self.inner_block: list[tf_keras.layers.Layer] = [EncoderDecoderBlock(channels[1:], blocks[1:])]
         else:
             self.inner_block = [*_residuals(deep, blocks[1])]
         self.decoder_block = _residuals(wide, blocks[0], between=deep)
@@ -86,18 +95,22 @@ class EncoderDecoder(tf_keras.layers.Layer):
         return beside + self.upsample(maps)
 
 
-class Hourglass(tf_keras.Model):
+class HourglassNetwork(tf_keras.Model):
     """Hourglasses one after the other."""
 
     def __init__(self, shape: HourglassShape) -> None:
         super().__init__()
-        width, between = shape.channels[0], range(shape.stacks - 1)
-        self.downsample_input = Stem(shape.stem, width)
-        self.hourglass_network = [EncoderDecoder(shape.channels, shape.blocks) for _ in range(shape.stacks)]
-        self.output_conv = [Convolution(width, 3) for _ in range(shape.stacks)]
-        self.intermediate_conv1 = [Convolution(width, 1, relu=False) for _ in between]
-        self.intermediate_conv2 = [Convolution(width, 1, relu=False) for _ in between]
-        self.intermediate_residual = [Residual(width) for _ in between]
+        width = shape.channels[0]
+        self.downsample_input = InputDownsampleBlock(shape.stem, width)
+        self.hourglass_network, self.output_conv = [], []
+        for _ in range(shape.stacks):
+            self.hourglass_network.append(EncoderDecoderBlock(shape.channels, shape.blocks))
+            self.output_conv.append(ConvolutionalBlock(width, 3))
+        self.intermediate_conv1, self.intermediate_conv2, self.intermediate_residual = [], [], []
+        for _ in range(shape.stacks - 1):
+            self.intermediate_conv1.append(ConvolutionalBlock(width, 1, relu=False))
+            self.intermediate_conv2.append(ConvolutionalBlock(width, 1, relu=False))
+            self.intermediate_residual.append(ResidualBlock(width))
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> list[tf.Tensor]:
         """(N, h, w, 3) to a map (N, h / 4, w / 4, channels) of each hourglass."""
@@ -112,12 +125,12 @@ class Hourglass(tf_keras.Model):
         return outputs
 
 
-class HourglassExtractor(tf_keras.Model):
+class CenterNetHourglassFeatureExtractor(tf_keras.Model):
     """An hourglass as a feature extractor."""
 
     def __init__(self, shape: HourglassShape) -> None:
         super().__init__()
-        self._network = Hourglass(shape)
+        self._network = HourglassNetwork(shape)
         self.outputs_count = shape.stacks
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> list[tf.Tensor]:
@@ -127,8 +140,8 @@ class HourglassExtractor(tf_keras.Model):
 
 def _residuals(
     filters: int, count: int, *, stride: int = 1, skip: bool = False, between: int | None = None
-) -> list[Residual]:
-    """Residual blocks one after the other.
+) -> list[ResidualBlock]:
+    """ResidualBlock blocks one after the other.
 
     Args:
         filters: channels of the last one.
@@ -138,12 +151,12 @@ def _residuals(
         between: channels of all but the last one.
     """
     inner = between or filters
-    first = [Residual(inner, stride, stride > 1 or skip)] if count > 1 else []
-    middle = [Residual(inner) for _ in range(count - 2)]
+    first = [ResidualBlock(inner, stride, stride > 1 or skip)] if count > 1 else []
+    middle = [ResidualBlock(inner) for _ in range(count - 2)]
     if count == 1:
         # As in the API, whose single blocks have a shortcut of other channels only by their stride.
-        return [Residual(filters, stride, stride > 1)]
-    return [*first, *middle, Residual(filters, skip=inner != filters)]
+        return [ResidualBlock(filters, stride, stride > 1)]
+    return [*first, *middle, ResidualBlock(filters, skip=inner != filters)]
 
 
 def _batch_norm() -> tf_keras.layers.BatchNormalization:

@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras
 
 from odflow.training.center_net.extractor_types import HOURGLASSES
-from odflow.training.center_net.hourglass import HourglassExtractor
+from odflow.training.center_net.hourglass import CenterNetHourglassFeatureExtractor
 from odflow.training.center_net.resnet import BUILDERS
 from odflow.training.center_net.settings import CenterNetModel, Head
 
@@ -71,13 +71,15 @@ def heads(model: CenterNetModel) -> dict[str, tuple[Head, int, float]]:
 
 
 def _extractor(kind: str) -> tf_keras.Model:
-    return HourglassExtractor(HOURGLASSES[kind]) if kind in HOURGLASSES else BUILDERS[kind]()
+    return CenterNetHourglassFeatureExtractor(HOURGLASSES[kind]) if kind in HOURGLASSES else BUILDERS[kind]()
 
 
 def _head(head: Head, channels: int, bias: float, separable: bool) -> tf_keras.Sequential:
+    first = tf_keras.initializers.Constant(bias)
+    # Made before the others, as in the API: Keras numbers layers in the order in which they are made.
+    last = tf_keras.layers.Conv2D(channels, 1, bias_initializer=first)
     make = tf_keras.layers.SeparableConv2D if separable else tf_keras.layers.Conv2D
     layers: list[tf_keras.layers.Layer] = []
     for filters, size in zip(head.filters, head.kernel_sizes, strict=True):
         layers += [make(filters, size, padding="same"), tf_keras.layers.ReLU()]
-    first = tf_keras.initializers.Constant(bias)
-    return tf_keras.Sequential([*layers, tf_keras.layers.Conv2D(channels, 1, bias_initializer=first)])
+    return tf_keras.Sequential([*layers, last])

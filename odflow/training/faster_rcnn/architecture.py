@@ -18,7 +18,8 @@ from odflow.training.faster_rcnn.losses import classifier_losses, mask_loss, of_
 from odflow.training.faster_rcnn.network import FasterRcnnNetwork
 from odflow.training.faster_rcnn.proposals import SCALES, Assigned, assign, propose
 from odflow.training.faster_rcnn.settings import FasterRcnnModel
-from odflow.training.faster_rcnn.targets import Targets, resize
+from odflow.training.faster_rcnn.targets import Targets, picture_window, resize
+from odflow.training.layers.names import number_layers_anew
 from odflow.training.settings import DetectorSettings
 
 PROPOSAL, CLASSIFIER, HEADS = (
@@ -44,11 +45,10 @@ class FasterRcnn(DetectorArchitecture):
         self.parts = _parts(self.model)
         self._anchors = tf.constant(self.model.anchor_boxes())
         self._trained = tf.constant(self.model.anchors_in_training())
-        resizer = self.model.resizer
-        self._window = tf.constant([0.0, 0.0, resizer.height, resizer.width])
 
     def build(self) -> tf_keras.Model:
         """The network with fresh weights."""
+        number_layers_anew()
         return FasterRcnnNetwork(self.model)
 
     def normalizer(self, labels: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -63,7 +63,7 @@ class FasterRcnn(DetectorArchitecture):
         outputs = {"anchor_encodings": encodings, "anchor_logits": logits}
         if self.model.stages == 1:
             return outputs
-        boxes, _, found = self._propose(encodings, logits, self._anchors, self._trained, self._window)
+        boxes, _, found = self._propose(encodings, logits, self._anchors, self._trained, labels["window"])
         assigned = assign(boxes, found, labels, self.model.second)
         crops = crop(maps, assigned.boxes, self.model.input_size, self.model.crop)
         features, encodings, logits = network.classify(crops, training=True)
@@ -106,8 +106,7 @@ class FasterRcnn(DetectorArchitecture):
         maps, encodings, logits = network.propose(inputs)
         anchors, size = self._laid(maps, picture)
         every = tf.ones_like(anchors[:, 0], tf.bool)
-        window = self._window if self.model.resizer.padded else tf.concat([[0.0, 0.0], picture], 0)
-        boxes, scores, found = self._propose(encodings, logits, anchors, every, window)
+        boxes, scores, found = self._propose(encodings, logits, anchors, every, picture_window(picture))
         if self.model.stages == 1:
             return _proposals(boxes, scores, found, picture)
         _, encodings, logits = network.classify(crop(maps, boxes, size, self.model.crop))
@@ -157,7 +156,7 @@ class FasterRcnn(DetectorArchitecture):
         candidates = tf.where(found[..., tf.newaxis], scores[..., 1:], tf.float32.min)
         best = tf.argmax(logits[..., 1:], axis=2, output_type=tf.int32) + 1
         return {
-            **suppress(refined, candidates, post, tf.concat([[0.0, 0.0], picture], 0), fields),
+            **suppress(refined, candidates, post, picture_window(picture), fields),
             tensor_names.RAW_BOXES: _framed(of_class(refined, best), picture),
             tensor_names.RAW_SCORES: scores,
         }

@@ -190,7 +190,7 @@ def _box_head(predictor: Section) -> BoxHead:
     keep = _share(predictor, "dropout_keep_probability")
     return BoxHead(
         hyperparams=hyperparams(predictor.section("fc_hyperparams")),
-        dropout=1.0 - keep if predictor["use_dropout"] else 0.0,
+        dropout=1.0 - keep if predictor["use_dropout"] else None,
         share_boxes=predictor["share_box_across_classes"],
     )
 

@@ -79,7 +79,7 @@ class PyramidFeatures(tf_keras.layers.Layer):
             pyramid: levels, channels and hyperparameters.
             frozen: whether batch norms stand still.
         """
-        super().__init__()
+        super().__init__(name="private__resnet_fpn")  # the API's, of its class _ResnetFPN
         layers, base = Convolutions(pyramid.hyperparams, frozen), min(pyramid.max_level, 5)
         self._taken = slice(pyramid.min_level - 2, base - 1)
         self.classification_backbone = backbone

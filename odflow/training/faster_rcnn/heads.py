@@ -22,6 +22,12 @@ ATTRIBUTES = {BOXES: "_box_encoder_layers", CLASSES: "_class_predictor_layers"}
 NAMES = {BOXES: "BoxEncodingPredictor", CLASSES: "ClassPredictor"}
 """What the names of a head's layers begin with."""
 
+HEADS = {BOXES: "ConvolutionalBoxHead", CLASSES: "ConvolutionalClassHead"}
+"""What the first stage's heads are called, before the number of the feature map."""
+
+DENSE_HEADS = {BOXES: "mask_rcnn_box_head", CLASSES: "mask_rcnn_class_head"}
+"""What the second stage's heads are called."""
+
 
 def proposal_convolution(first: FirstStage) -> tf_keras.Sequential:
     """The convolution before the proposals, the same for every feature map."""
@@ -49,7 +55,10 @@ class Proposer(tf_keras.layers.Layer):
         super().__init__(name="FirstStageBoxPredictor")
         layers = Convolutions(hyperparams)
         self._prediction_heads = {
-            kind: [_convolutional(kind, layers, numbers * anchors) for anchors in per_level]
+            kind: [
+                _convolutional(kind, layers, numbers * anchors, level)
+                for level, anchors in enumerate(per_level)
+            ]
             for kind, numbers in ((BOXES, 4), (CLASSES, 2))
         }
 
@@ -73,8 +82,8 @@ class Proposer(tf_keras.layers.Layer):
 class _Head(tf_keras.layers.Layer):
     """Layers that are applied one after the other, in a list of the API's name."""
 
-    def __init__(self, kind: str, layers: Sequence[tf_keras.layers.Layer]) -> None:
-        super().__init__()
+    def __init__(self, kind: str, layers: Sequence[tf_keras.layers.Layer], name: str) -> None:
+        super().__init__(name=name)
         self._attribute = ATTRIBUTES[kind]
         setattr(self, self._attribute, list(layers))
 
@@ -82,8 +91,8 @@ class _Head(tf_keras.layers.Layer):
         return apply(getattr(self, self._attribute), features, training)
 
 
-def _convolutional(kind: str, layers: Convolutions, filters: int) -> _Head:
-    return _Head(kind, [layers.conv2d(filters, 1, NAMES[kind], use_bias=True)])
+def _convolutional(kind: str, layers: Convolutions, filters: int, level: int) -> _Head:
+    return _Head(kind, [layers.conv2d(filters, 1, NAMES[kind], use_bias=True)], f"{HEADS[kind]}_{level}")
 
 
 def _dense(kind: str, head: BoxHead, units: int) -> _Head:
@@ -94,9 +103,9 @@ def _dense(kind: str, head: BoxHead, units: int) -> _Head:
         kernel_initializer=_kernel_initializer(head.hyperparams),
         name=f"{NAMES[kind]}_dense",
     )
-    dropout = [tf_keras.layers.Dropout(head.dropout)] if head.dropout else []
+    dropout = [tf_keras.layers.Dropout(head.dropout)] if head.dropout is not None else []
     norm = Convolutions(head.hyperparams).batch_norm(f"{NAMES[kind]}_batchnorm")
-    return _Head(kind, [tf_keras.layers.Flatten(), *dropout, dense, norm])
+    return _Head(kind, [tf_keras.layers.Flatten(), *dropout, dense, norm], DENSE_HEADS[kind])
 
 
 def _kernel_initializer(hyperparams: Hyperparams) -> Any:
@@ -123,31 +132,32 @@ class Predictor(tf_keras.layers.Layer):
             masks: of the mask, if any.
             channels: of the features.
         """
-        super().__init__()
-        self._num_classes = num_classes
+        super().__init__(name="mask_rcnn_keras_box_predictor")
         self._boxes = 1 if boxes.share_boxes else num_classes
         self._box_prediction_head = _dense(BOXES, boxes, 4 * self._boxes)
         self._class_prediction_head = _dense(CLASSES, boxes, num_classes + 1)
         self._third_stage_heads = {MASKS: MaskPredictor(num_classes, masks, channels)} if masks else {}
 
-    def call(self, features: tf.Tensor, training: bool | None = None) -> tuple[tf.Tensor, tf.Tensor]:
-        """Say class and box.
+    def call(
+        self, features: tf.Tensor, training: bool | None = None, masks: bool = False
+    ) -> tuple[tf.Tensor, ...]:
+        """Say class and box, or the mask; in one layer, whose name all its variables begin with.
 
         Args:
             features: (P, h, w, channels) of the proposals.
             training: whether to drop features.
+            masks: the mask.
 
         Returns:
-            encodings (P, classes or 1, 4); logits (P, classes + 1), background first.
+            encodings (P, classes or 1, 4); logits (P, classes + 1), background first. Or the
+            logits of the masks, (P, classes or 1, height, width), alone.
         """
+        if masks:
+            return (self._third_stage_heads[MASKS](features, training=training),)
         pooled = tf.reduce_mean(features, axis=[1, 2])
         encodings = self._box_prediction_head(pooled, training=training)
         logits = self._class_prediction_head(pooled, training=training)
         return tf.reshape(encodings, [-1, self._boxes, 4]), logits
-
-    def masks(self, features: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """The logits of the masks, (P, classes or 1, height, width)."""
-        return self._third_stage_heads[MASKS](features, training=training)
 
 
 class MaskPredictor(tf_keras.layers.Layer):
@@ -161,7 +171,7 @@ class MaskPredictor(tf_keras.layers.Layer):
             head: what to build.
             channels: of the features.
         """
-        super().__init__()
+        super().__init__(name="mask_rcnn_mask_head")
         layers, filters = Convolutions(head.hyperparams), head.filters or _filters(channels, num_classes)
         self._head = head
         self._mask_predictor_layers = []

@@ -87,4 +87,5 @@ class FasterRcnnNetwork(tf_keras.Model):
             training: batch norms learn.
         """
         seen = crops if self._model.extractor.pyramid else features
-        return tf.cast(self._mask_rcnn_box_predictor.masks(seen, training=training), tf.float32)
+        (logits,) = self._mask_rcnn_box_predictor(seen, training=training, masks=True)
+        return tf.cast(logits, tf.float32)

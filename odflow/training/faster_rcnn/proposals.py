@@ -34,7 +34,7 @@ def propose(
         logits: (N, A, 2) of background and object.
         anchors: (A, 4), pixels.
         allowed: (A,) bool: anchors that may become proposals.
-        window: (4,), pixels: what proposals are clipped to.
+        window: (4,) or (N, 4), pixels: the picture in the padded input, which proposals are clipped to.
         first: how.
 
     Returns:

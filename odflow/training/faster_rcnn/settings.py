@@ -113,12 +113,13 @@ class BoxHead:
 
     Attributes:
         hyperparams: what its dense layers share.
-        dropout: share of the features that training drops.
+        dropout: share of the features that training drops; None: there is no such layer, which a
+            checkpoint counts also where it drops nothing.
         share_boxes: one box for all classes.
     """
 
     hyperparams: Hyperparams
-    dropout: float = 0.0
+    dropout: float | None = None
     share_boxes: bool = False
 
 

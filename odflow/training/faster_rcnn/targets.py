@@ -43,7 +43,8 @@ class Targets:
         """Preprocess the image, match its boxes with the anchors and draw some of these.
 
         Returns:
-            inputs (H, W, 3) float32. Labels, of the anchors that were drawn: `anchor_rows`
+            inputs (H, W, 3) float32. Labels: `window` (4,) float32, see `picture_window`;
+            of the anchors that were drawn: `anchor_rows`
             (S,) int32 among all anchors, `anchor_drawn` (S,) 0 where too few were drawn,
             `anchor_classes` (S,) int32 1 for an object, `anchor_encodings` (S, 4),
             `anchor_weights` (S,) of the localization; of the boxes, padded with zeros:
@@ -59,6 +60,7 @@ class Targets:
         boxes = sample.boxes_yxyx * tf.concat([shape, shape], 0)
         weights = _weights(sample)
         labels = {
+            "window": picture_window(shape),
             **self._anchor_labels(boxes, weights),
             "boxes": self._padded(boxes),
             "classes": self._padded(tf.cast(sample.classes, tf.int32)),
@@ -113,6 +115,11 @@ def resize(images: tf.Tensor, model: FasterRcnnModel, *, padded: bool = True) ->
     height, width = model.input_size
     inputs = tf.image.pad_to_bounding_box(resized, 0, 0, height, width)
     return tf.ensure_shape(inputs, [None, height, width, 3]), shape
+
+
+def picture_window(picture: tf.Tensor) -> tf.Tensor:
+    """Where the picture lies in the padded input: (4,) ymin xmin ymax xmax in pixels, of its (2,) size."""
+    return tf.ensure_shape(tf.concat([[0.0, 0.0], picture], 0), [4])
 
 
 def _weights(sample: Sample) -> tf.Tensor:

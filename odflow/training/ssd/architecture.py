@@ -14,6 +14,7 @@ from odflow.training.detection.boxes import decode_boxes
 from odflow.training.detection.post_processing import AnchorPredictions, convert_scores, detections
 from odflow.training.detector import DetectorArchitecture
 from odflow.training.examples.preprocessing import preprocess
+from odflow.training.layers.names import number_layers_anew
 from odflow.training.settings import DetectorSettings
 from odflow.training.ssd.losses import normalizer, ssd_losses
 from odflow.training.ssd.network import build_network
@@ -41,6 +42,7 @@ class Ssd(DetectorArchitecture):
 
     def build(self) -> tf_keras.Model:
         """The network with fresh weights."""
+        number_layers_anew()
         return build_network(self.model)
 
     def forward(self, network: tf_keras.Model, inputs: Any, labels: Mapping[str, tf.Tensor]) -> Any:

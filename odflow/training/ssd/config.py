@@ -184,12 +184,12 @@ def _convolutional_predictor(predictor: Section) -> ConvolutionalPredictor:
     )
 
 
-def dropout(predictor: Section) -> float:
+def dropout(predictor: Section) -> float | None:
     """The share of a class head's inputs that training drops."""
     keep = predictor["dropout_keep_probability"]
     if not 0.0 < keep <= 1.0:
         raise predictor.refuse("dropout_keep_probability", keep, "above 0 and at most 1")
-    return 1.0 - keep if predictor["use_dropout"] else 0.0
+    return 1.0 - keep if predictor["use_dropout"] else None
 
 
 def encodings_range(predictor: Section) -> tuple[float, float] | None:

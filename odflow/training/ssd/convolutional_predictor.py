@@ -42,7 +42,7 @@ class PerMapPredictor(tf_keras.layers.Layer):
     def __init__(
         self, settings: ConvolutionalPredictor, anchors: Sequence[int], slots: int, layers: Convolutions
     ) -> None:
-        super().__init__(name="ConvolutionalBoxPredictor")
+        super().__init__(name="BoxPredictor")
         self._settings, self._layers = settings, layers
         self._prediction_heads: dict[str, list[Any]] = {
             BOXES: [_BoxHead(settings, each, layers, level) for level, each in enumerate(anchors)],
@@ -110,7 +110,7 @@ class _ClassHead(tf_keras.layers.Layer):
     ) -> None:
         super().__init__(name=f"ConvolutionalClassHead_{level}")
         self._slots = slots
-        dropout = [tf_keras.layers.Dropout(settings.dropout)] if settings.dropout else []
+        dropout = [tf_keras.layers.Dropout(settings.dropout)] if settings.dropout is not None else []
         # As in the API, a separable head starts without the class bias.
         bias = {"bias_initializer": tf_keras.initializers.Constant(settings.class_bias)}
         options = {} if settings.separable else bias

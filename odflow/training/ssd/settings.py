@@ -119,7 +119,8 @@ class WeightSharedPredictor:
         separable: depthwise separable convolutions.
         share_tower: boxes and classes have those layers in common.
         class_bias: first value of the class logits.
-        dropout: share of the class head's inputs that training drops.
+        dropout: share of the class head's inputs that training drops; None: there is no such layer,
+            which a checkpoint counts also where it drops nothing.
         encodings_range: box encodings are cut off below and above.
         sigmoid: outside training the class predictions are scores already.
         hyperparams_on_heads: the heads' separable convolutions have the hyperparameters too.
@@ -133,7 +134,7 @@ class WeightSharedPredictor:
     separable: bool = False
     share_tower: bool = False
     class_bias: float = 0.0
-    dropout: float = 0.0
+    dropout: float | None = None
     encodings_range: tuple[float, float] | None = None
     sigmoid: bool = False
     hyperparams_on_heads: bool = False
@@ -152,7 +153,8 @@ class ConvolutionalPredictor:
         kernel_size: of the prediction, in cells.
         separable: depthwise separable prediction.
         class_bias: first value of the class logits.
-        dropout: share of the class head's inputs that training drops.
+        dropout: share of the class head's inputs that training drops; None: there is no such layer,
+            which a checkpoint counts also where it drops nothing.
         encodings_range: box encodings are cut off below and above.
     """
 
@@ -163,7 +165,7 @@ class ConvolutionalPredictor:
     kernel_size: int = 1
     separable: bool = False
     class_bias: float = 0.0
-    dropout: float = 0.0
+    dropout: float | None = None
     encodings_range: tuple[float, float] | None = None
     sigmoid: ClassVar[bool] = False
 

@@ -147,7 +147,7 @@ class _ClassHead(tf_keras.layers.Layer):
     ) -> None:
         super().__init__(name="WeightSharedConvolutionalClassHead")
         self._slots = slots
-        dropout = [tf_keras.layers.Dropout(settings.dropout)] if settings.dropout else []
+        dropout = [tf_keras.layers.Dropout(settings.dropout)] if settings.dropout is not None else []
         bias = tf_keras.initializers.Constant(settings.class_bias)
         predict = _prediction(settings, anchors * slots, "ClassPredictor", layers, bias_initializer=bias)
         self._class_predictor_layers = [*dropout, predict]

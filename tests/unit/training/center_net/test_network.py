@@ -91,10 +91,10 @@ def test_model_garden_reads_the_checkpoint_as_one_of_the_api_and_computes_the_sa
 def test_hourglasses_have_as_many_trainable_numbers_as_model_gardens(kind, garden_id, channels, stacks):
     from official.projects.centernet.modeling.backbones.hourglass import Hourglass as Peer
 
-    from odflow.training.center_net.hourglass import Hourglass
+    from odflow.training.center_net.hourglass import HourglassNetwork
 
     shape = HOURGLASSES[kind]
-    own = Hourglass(shape)
+    own = HourglassNetwork(shape)
     side = shape.step
     outputs = own(tf.zeros([1, side, side, 3]))
     assert [tuple(one.shape) for one in outputs] == [(1, side // 4, side // 4, shape.channels[0])] * stacks
@@ -131,3 +131,52 @@ def test_the_heatmap_begins_at_its_bias_and_batch_norms_learn(model):
     network(images, training=True)
     still = [v.name for v in network.variables if "moving_mean" in v.name and not np.any(v.numpy())]
     assert not still
+
+
+HOURGLASS = "center_net_hourglass_feature_extractor/hourglass_network/"
+STEM, BLOCK = (
+    f"model/_feature_extractor/_network/{part}/" for part in ("downsample_input", "hourglass_network")
+)
+NAMES = {
+    f"{STEM}conv_block/conv/kernel": f"{HOURGLASS}input_downsample_block/convolutional_block/conv2d/kernel",
+    f"{STEM}residual_block/conv/kernel": f"{HOURGLASS}input_downsample_block/residual_block/conv2d_2/kernel",
+    f"{STEM}residual_block/conv_block/norm/gamma": (
+        f"{HOURGLASS}input_downsample_block/residual_block/convolutional_block_1/batchnorm/gamma"
+    ),
+    f"{STEM}residual_block/skip/conv/kernel": (
+        f"{HOURGLASS}input_downsample_block/residual_block/skip_convolution/conv2d_3/kernel"
+    ),
+    f"{BLOCK}0/encoder_block1/0/conv_block/conv/kernel": (
+        f"{HOURGLASS}encoder_decoder_block/residual_block_1/convolutional_block_2/conv2d_4/kernel"
+    ),
+    f"{BLOCK}0/decoder_block/0/norm/beta": (
+        f"{HOURGLASS}encoder_decoder_block/residual_block_4/batchnorm/beta"
+    ),
+    "model/_feature_extractor/_network/output_conv/0/norm/moving_mean": (
+        f"{HOURGLASS}convolutional_block_6/batchnorm/moving_mean"
+    ),
+}
+"""Key to name in the API's own hourglass_10, and below those of its heads: the last layer is made first."""
+HEADS = {
+    f"model/_prediction_head_dict/{head}/0/layer_with_weights-{layer}/kernel": f"conv2d_{number}/kernel"
+    for head, layer, number in (
+        ("object_center", 0, 15),
+        ("object_center", 1, 14),
+        ("box.Sscale", 0, 17),
+        ("box.Sscale", 1, 16),
+        ("box.Soffset", 0, 19),
+        ("box.Soffset", 1, 18),
+    )
+}
+
+
+def test_names_that_patterns_match_are_the_api_s_whatever_was_built_before(settings):
+    from odflow.training.architecture import architecture
+    from odflow.training.checkpoints import variables_by_name
+
+    for _ in range(2):
+        network = architecture(settings).build()
+        named = {key: variable.name for key, variable in variables_by_name(network).items()}
+        wanted = NAMES | HEADS
+        assert {key: named[key] for key in wanted} == {key: f"{name}:0" for key, name in wanted.items()}
+        assert len(set(named.values())) == len(named)

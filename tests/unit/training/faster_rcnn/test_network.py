@@ -16,6 +16,7 @@ from odflow.training.checkpoints import fill, variables_by_name  # noqa: E402
 from odflow.training.faster_rcnn.architecture import FasterRcnn  # noqa: E402
 from odflow.training.layers.convolutions import Convolutions  # noqa: E402
 from odflow.training.layers.resnet_v1 import ResNetV1  # noqa: E402
+from odflow.training.loop.frozen_variables import trained_names  # noqa: E402
 
 FIRST, SECOND = "_first_stage_box_predictor", "_mask_rcnn_box_predictor"
 CONVOLVED, MASKED = f"{FIRST}/_prediction_heads", f"{SECOND}/_third_stage_heads/mask_predictions"
@@ -51,6 +52,85 @@ def test_variables_are_called_as_in_the_api_s_checkpoints(settings, few_units):
     )
     # A convolution and a batch norm for conv1 and for the four of each stage's one unit.
     assert layers == {(first, str(i)) for i in range(2 + 3 * 8)} | {(second, str(i)) for i in range(8)}
+
+
+FIRST_BOX, FIRST_CLASS = (
+    f"FirstStageBoxPredictor/Convolutional{kind}Head_0/{layer}/kernel"
+    for kind, layer in (("Box", "BoxEncodingPredictor"), ("Class", "ClassPredictor"))
+)
+PYRAMID = "model/_feature_extractor_for_proposal_features/"
+NAMES = {
+    False: {
+        f"{PYRAMID}layer_with_weights-0/kernel": "conv1_conv/kernel",
+        "model/_feature_extractor_for_box_classifier_features/layer_with_weights-1/gamma": (
+            "conv5_block1_1_bn/gamma"
+        ),
+    },
+    True: {
+        f"{PYRAMID}coarse_feature_layers/0/0/kernel": "private__resnet_fpn/bottom_up_block5_conv/kernel",
+        f"{PYRAMID}fpn_features_generator/top_layers/0/bias": (
+            "private__resnet_fpn/FeatureMaps/top_down/projection_3/bias"
+        ),
+        f"{PYRAMID}fpn_features_generator/conv_layers/0/1/beta": (
+            "private__resnet_fpn/FeatureMaps/top_down/smoothing_2_batchnorm/beta"
+        ),
+        "model/_feature_extractor_for_box_classifier_features/layer_with_weights-0/kernel": "dense/kernel",
+        "model/_feature_extractor_for_box_classifier_features/layer_with_weights-2/kernel": "dense_1/kernel",
+        f"model/{CONVOLVED}/box_encodings/1/_box_encoder_layers/0/kernel": FIRST_BOX.replace("_0", "_1"),
+    },
+}
+"""Key to name as the API's own code has them, without and with a pyramid."""
+BOTH = {
+    f"model/{FIRST}_first_conv/layer_with_weights-0/kernel": "RPNConv/kernel",
+    f"model/{CONVOLVED}/box_encodings/0/_box_encoder_layers/0/kernel": FIRST_BOX,
+    f"model/{CONVOLVED}/class_predictions_with_background/0/_class_predictor_layers/0/kernel": FIRST_CLASS,
+    f"model/{SECOND}/_box_prediction_head/_box_encoder_layers/1/bias": (
+        "mask_rcnn_keras_box_predictor/mask_rcnn_box_head/BoxEncodingPredictor_dense/bias"
+    ),
+    f"model/{SECOND}/_class_prediction_head/_class_predictor_layers/1/kernel": (
+        "mask_rcnn_keras_box_predictor/mask_rcnn_class_head/ClassPredictor_dense/kernel"
+    ),
+    f"model/{MASKED}/_mask_predictor_layers/3/bias": (
+        "mask_rcnn_keras_box_predictor/mask_rcnn_mask_head/MaskPredictor_last_conv2d/bias"
+    ),
+}
+
+
+@pytest.mark.parametrize("pyramid", [False, True])
+def test_names_that_patterns_match_are_the_api_s_whatever_was_built_before(
+    model, pyramid_model, training, few_units, pyramid
+):
+    kind = FasterRcnn(Settings(pyramid_model if pyramid else model, training))
+    for _ in range(2):
+        named = {key: variable.name for key, variable in variables_by_name(kind.build()).items()}
+        wanted = BOTH | NAMES[pyramid]
+        assert {key: named[key] for key in wanted} == {key: f"{name}:0" for key, name in wanted.items()}
+        assert len(set(named.values())) == len(named)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "frozen"),
+    [
+        ("FirstStageBoxPredictor", "_first_stage_box_predictor/"),
+        ("RPN", "_first_stage_box_predictor_first_conv/"),
+        ("mask_rcnn_keras_box_predictor", "_mask_rcnn_box_predictor/"),
+        ("mask_rcnn_keras_box_predictor/mask_rcnn_mask_head", "_mask_rcnn_box_predictor/_third_stage_heads/"),
+        ("conv5_", "_feature_extractor_for_box_classifier_features/"),
+        ("(conv[1-4]_)", "_feature_extractor_for_proposal_features/"),
+    ],
+)
+def test_a_pattern_freezes_the_part_that_it_names(settings, few_units, pattern, frozen):
+    kind = FasterRcnn(settings)
+    names = {key: [variable.name] for key, variable in variables_by_name(kind.build()).items()}
+    trained = trained_names(names, dataclasses.replace(settings.training, freeze_variables=(pattern,)))
+    assert set(names) - set(trained) == {key for key in names if key.startswith(f"model/{frozen}")}
+
+
+def test_a_dropout_that_drops_nothing_counts_in_checkpoints_as_in_the_api(settings, few_units):
+    boxes = dataclasses.replace(settings.model.boxes, dropout=0.0)
+    model = dataclasses.replace(settings.model, boxes=boxes)
+    names = variables_by_name(FasterRcnn(dataclasses.replace(settings, model=model)).build())
+    assert f"model/{SECOND}/_box_prediction_head/_box_encoder_layers/2/kernel" in names
 
 
 def test_a_pyramid_s_variables_are_those_of_its_attributes(pyramid_model, training, few_units):

@@ -139,3 +139,37 @@ def test_proposals_are_decoded_suppressed_and_clipped_as_defined(model, numpy_io
         np.testing.assert_allclose(boxes[i, :count], wanted, atol=1e-3)
         np.testing.assert_allclose(scores[i, :count], wanted_scores, atol=1e-5)
         assert not np.any(boxes[i, count:])
+
+
+@pytest.mark.parametrize("pictures", [[(96, 128), (96, 128)], [(64, 128), (96, 40)], [(1, 1), (95, 127)]])
+def test_proposals_are_clipped_to_the_picture_of_each_image(model, numpy_iou, pictures):
+    """Not to the input, which is padded below and to the right of the picture."""
+    from odflow.training.faster_rcnn.proposals import propose
+    from odflow.training.faster_rcnn.targets import picture_window
+
+    rng = np.random.default_rng(5)
+    anchors = model.anchor_boxes()
+    codes, logits = (rng.normal(size=(2, len(anchors), n)).astype("f") for n in (4, 2))
+    allowed = np.ones(len(anchors), bool)
+    windows = tf.stack([picture_window(tf.constant(size, tf.float32)) for size in pictures])
+    boxes, scores, found = propose(codes, logits, tf.constant(anchors), allowed, windows, model.first)
+    for i, size in enumerate(pictures):
+        wanted, wanted_scores = numpy_propose(
+            codes[i], logits[i], anchors, allowed, size, model.first, numpy_iou
+        )
+        count = int(tf.reduce_sum(tf.cast(found[i], tf.int32)))
+        np.testing.assert_allclose(boxes[i, :count], wanted, atol=1e-3)
+        np.testing.assert_allclose(scores[i, :count], wanted_scores, atol=1e-5)
+
+
+@pytest.mark.parametrize("height", [30, 60, 80])
+def test_in_training_each_picture_has_a_window_of_its_own(model, height):
+    from odflow.training.examples.augmentation import Sample
+    from odflow.training.faster_rcnn.targets import Targets
+    from odflow.training.settings import Resizer
+
+    resized = dataclasses.replace(model, resizer=Resizer(80, 80, 80), masks=None, stages=2)
+    image, box = np.zeros((height, 80, 3), np.uint8), np.float32([[0.0, 0.0, 1.0, 1.0]])
+    _, labels = Targets(resized, 5)(Sample(*map(tf.constant, (image, box, [1], [1.0])), None))
+    assert labels["window"].numpy().tolist() == [0.0, 0.0, height, 80.0]
+    np.testing.assert_allclose(labels["boxes"][0], labels["window"], atol=1e-4)  # the whole picture

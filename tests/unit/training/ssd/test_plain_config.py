@@ -48,7 +48,7 @@ def test_the_predictors_fields():
     predictor = model.predictor
     assert isinstance(predictor, ConvolutionalPredictor)
     assert (predictor.convolutions, predictor.min_depth, predictor.max_depth) == (1, 8, 64)
-    assert (predictor.kernel_size, predictor.separable, predictor.dropout) == (3, True, 0.0)
+    assert (predictor.kernel_size, predictor.separable, predictor.dropout) == (3, True, None)
     assert predictor.class_bias == -2.0
     assert predictor.hyperparams.batch_norm is None
 

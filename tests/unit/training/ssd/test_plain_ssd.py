@@ -189,6 +189,36 @@ def test_dropout_padding_and_depthwise_layers_keep_the_places_that_the_api_gives
     assert "model/_feature_extractor/feature_map_generator/convolutions/2/4/depthwise_kernel" in keys
 
 
+def test_names_that_patterns_match_are_the_api_s_whatever_was_built_before(model):
+    from odflow.training.checkpoints import variables_by_name
+
+    predictor = ConvolutionalPredictor(HYPERPARAMS, convolutions=1, max_depth=24)
+    heads = "model/_box_predictor/_prediction_heads/"
+    wanted = {
+        f"{heads}box_encodings/2/_box_encoder_layers/0/bias": (
+            "BoxPredictor/ConvolutionalBoxHead_2/BoxEncodingPredictor/bias:0"
+        ),
+        f"{heads}class_predictions_with_background/5/_class_predictor_layers/0/kernel": (
+            "BoxPredictor/ConvolutionalClassHead_5/ClassPredictor/kernel:0"
+        ),
+        "model/_box_predictor/_shared_nets/0/0/kernel": (
+            "BoxPredictor/SharedConvolutions_0/Conv2d_0_1x1_24/kernel:0"
+        ),
+    }
+    for _ in range(2):
+        named = {
+            key: variable.name
+            for key, variable in variables_by_name(network_of(model, predictor=predictor)[1]).items()
+        }
+        assert {key: named[key] for key in wanted} == wanted
+
+
+def test_a_dropout_that_drops_nothing_counts_in_checkpoints_as_in_the_api(model):
+    keys = keys_of(network_of(model, predictor=ConvolutionalPredictor(HYPERPARAMS, dropout=0.0))[1])
+    root = "model/_box_predictor/_prediction_heads/class_predictions_with_background/0"
+    assert f"{root}/_class_predictor_layers/1/kernel" in keys
+
+
 def test_the_layers_before_a_prediction_stay_within_the_configs_limits(model):
     predictor = ConvolutionalPredictor(HYPERPARAMS, convolutions=1, min_depth=40, max_depth=100)
     network = network_of(model, predictor=predictor)[1]
