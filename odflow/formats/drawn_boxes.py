@@ -128,7 +128,10 @@ class PlacedBoxes:
                 "images_of_unknown_turn",
                 self.unsure,
                 f"images {unsure}stored or upright: taken as upright",
-                "Look at one; give exif: stored or exif: upright.",
+                "Look at one; give exif: stored or exif: upright."
+                + (
+                    f" By their sizes, {len(self.turned)} others were drawn as stored." if self.turned else ""
+                ),
             ),
             _kind("outlines_boxed", self.outlines, "polygons or turned boxes became the boxes around them"),
             _kind(

@@ -81,6 +81,17 @@ def test_cases_of_exif_that_the_size_tells_or_not(size, said, told):
     assert counts(found) == told
 
 
+def test_those_that_tell_are_named_to_judge_those_that_do_not():
+    found = PlacedBoxes()
+    found.add(ImageFile("told.jpg", None), turned(6), Drawing("a.xml", [BOX], size=(80, 120)))
+    found.add(
+        ImageFile("square.jpg", None), ImageSize(90, 90, "jpeg", 6), Drawing("b.xml", [BOX], size=(90, 90))
+    )
+    (line,) = (str(left) for left in found.told() if left.name == "images_of_unknown_turn")
+    assert "(square.jpg)" in line
+    assert line.endswith("By their sizes, 1 others were drawn as stored.")
+
+
 def test_an_image_without_a_box_is_not_unsure():
     found = PlacedBoxes()
     found.add(IMAGE, turned(3), Drawing("a.xml"))
