@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from odflow.errors import InputError
 from odflow.graph.content import Content
 from odflow.graph.disk import copy_in_place
+from odflow.graph.listing import list_files
 from odflow.graph.pipeline import Node
 from odflow.graph.placed import (
     LARGE,
@@ -86,10 +88,9 @@ class Workdir:
     def moves(self, step: Step) -> Iterator[str]:
         """Tell what of the user's a run would move aside for a stage, a line for each output."""
         node = step.node
-        results = [one for one in (step.result, self._before(node.name)) if one]
         for field, name in declared(node.stage).items():
             place = self.folder / node.name / name
-            if any(_has(one, field, place) for one in results):
+            if _has(step.result, field, place) or _has(self._before(node.name), field, place):
                 continue
             theirs = look(place, name, self._known(node.name, step.result))
             if theirs:
@@ -136,10 +137,10 @@ def _timed(result: Result) -> Files:
     }
 
 
-def _has(result: Result, field: str, place: Path) -> bool:
+def _has(result: Result | None, field: str, place: Path) -> bool:
     """Whether an unchanged copy of an output is at a place."""
-    made = result.outputs.get(field)
-    return made is not None and _same(made.content, result.path(field), place)
+    made = result.outputs.get(field) if result else None
+    return result is not None and made is not None and _same(made.content, result.path(field), place)
 
 
 def _warn(stage: str, theirs: Theirs, to: Path) -> None:
@@ -150,9 +151,19 @@ def _warn(stage: str, theirs: Theirs, to: Path) -> None:
 def _same(content: Content, source: Path, target: Path) -> bool:
     if content.folder != target.is_dir() or not is_clean(target):
         return False
-    if content.folder and sum(len(names) for _, _, names in os.walk(target)) != len(content.entries):
-        return False
-    return all(_stamp(source / entry.path) == _stamp(target / entry.path) for entry in content.entries)
+    if not content.folder:
+        seen = _stamp(source)
+        return seen is not None and seen == _stamp(target)
+    listed = _listed(source)
+    return len(listed) == len(content.entries) and listed == _listed(target)
+
+
+def _listed(folder: Path) -> list[str]:
+    """Name, size and time of modification of all files below a folder; none when it cannot be looked at."""
+    try:
+        return [line.rpartition(" ")[0] for line in list_files(str(folder))]
+    except (OSError, InputError):
+        return []
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
