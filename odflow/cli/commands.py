@@ -190,12 +190,16 @@ def _plan(given: Namespace, registry: Registry) -> int:
 
     selection = Selection(given.only, given.until, tuple(given.force))
     pipeline = read_pipeline(given.pipeline, registry, given.set, selection)
-    pipeline.check(selection, _store_folder())
     store, workdir = _store(), _workdir(given)
     check_places(pipeline, selection, workdir, store.folder)
     record = read_record(workdir)
+    ended_well = record is not None and record.state == "done"
+    if not ended_well:
+        pipeline.check(selection, store.folder)
     last = record.stages if record else {}
     steps = plan(pipeline, selection, Planner(store, last, selection.force))
+    if ended_well and any(step.result is None for step in steps):  # what is cached has been checked
+        pipeline.check(selection, store.folder)
     copies = Workdir(workdir, store, last)
     moves = [line for step in steps for line in copies.moves(step)]
     if given.json:
