@@ -15,10 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import numpy as np
+
 from odflow.errors import ImageError
 from odflow.formats.images import image_format, open_image
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL import Image
 
 Verify = Literal["pixels", "structure"]
@@ -27,7 +30,9 @@ _JPEG_END = b"\xff\xd9"
 _PNG_END = b"\0\0\0\0IEND\xae\x42\x60\x82"
 MOST_PIXELS = 178_956_970  # where Pillow refuses to open an image
 
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)  # but for stuffed bytes and restarts
+_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
+_MARKERS = np.ones(256, np.bool_)
+_MARKERS[[0x00, 0xFF, *range(0xD0, 0xD8)]] = False  # stuffed bytes, fill bytes and restarts
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PADDING = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 _HARMLESS = re.compile(r"unknown JFIF revision|Unknown Adobe color transform|Invalid SOS parameters")
@@ -104,6 +109,7 @@ def _check_jpeg(place: Path | str, data: bytes, verify: Verify) -> Size:
 
 def _markers(place: Path | str, data: bytes) -> Iterator[tuple[int, int]]:
     """The markers of a JPEG up to its end, each with the place of its segment's length."""
+    places = _marker_places(data)
     at = 2
     while True:
         found = _MARKER.match(data, at)
@@ -116,10 +122,17 @@ def _markers(place: Path | str, data: bytes) -> Iterator[tuple[int, int]]:
             return
         at += length
         if marker == 0xDA:
-            entropy = _MARKER.search(data, at)
-            if entropy is None:
+            after = places[np.searchsorted(places, at) :]
+            if not len(after):
                 raise ImageError(f"{place}: is cut off: the JPEG has no end marker.")
-            at = entropy.start()
+            at = int(after[0])
+
+
+def _marker_places(data: bytes) -> NDArray[np.intp]:
+    """Where image data may end: each 0xff before a marker. A regular expression takes ten times as long."""
+    values = np.frombuffer(data, np.uint8)
+    places = np.flatnonzero(values[:-1] == 0xFF)
+    return places[_MARKERS[values[places + 1]]]
 
 
 def _segment_length(place: Path | str, data: bytes, at: int, marker: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _BIT_DEPTH, _COLOR_TYPE = 24, 25  # where a PNG's header has them
 _PLAIN_GREY = b"\x08\x00"
 _SHOWN = 5
+_IGNORED_NAMES = re.compile(r"ignor|void|border|boundar|unlabel|unknown|don.?t.?care|\bnone\b", re.IGNORECASE)
 
 
 def index_masks(folder: Path, classes: MaskClasses) -> MaskSet:
@@ -171,7 +173,13 @@ def _unknown(path: Path, what: str, counts: Mapping[Any, int], named_by: Path) -
 
 
 def _within_bytes(classes: MaskClasses) -> dict[int, str]:
-    """The names; 255 may have one, and is ignored all the same."""
+    """The names; 255 may be named as what is ignored, and nothing else."""
     if max(classes.names) > IGNORE:
         raise ConfigError(f"{classes.path}: has the class number {max(classes.names)}; wanted: 0 to 254.")
+    last = classes.names.get(IGNORE)
+    if last is not None and not _IGNORED_NAMES.search(last):
+        raise ConfigError(
+            f'{classes.path}: class {IGNORE} is "{last}"; pixels of {IGNORE} are ignored, so it would not be '
+            "learnt. Give it another number in the masks, or name it ignore."
+        )
     return {number: name for number, name in classes.names.items() if number != IGNORE}

@@ -206,6 +206,21 @@ def test_numbers_above_a_byte_are_refused_and_255_is_ignored(tmp_path, folder):
         index_masks(folder, classes_of(tmp_path, "names: {0: a, 256: b}"))
 
 
+@pytest.mark.parametrize(
+    "name", ["ignore", "void", "Void/border", "unlabeled", "boundary", "don't care", "none"]
+)
+def test_silent_255_may_be_called_what_it_is(tmp_path, folder, name):
+    Image.new("L", (1, 1)).save(folder / "a.png")
+    assert index_masks(folder, classes_of(tmp_path, f'names: {{0: a, 255: "{name}"}}')).classes == {0: "a"}
+
+
+@pytest.mark.parametrize("name", ["flower", "foreground", "object", "1", "person"])
+def test_silent_a_class_at_255_is_refused(tmp_path, folder, name):
+    Image.new("L", (1, 1)).save(folder / "a.png")
+    with pytest.raises(ConfigError, match=f'class 255 is "{name}"; pixels of 255 are ignored'):
+        index_masks(folder, classes_of(tmp_path, f'names: {{0: a, 255: "{name}"}}'))
+
+
 class TestNumbering:
     source = {0: "unlabeled", 1: "person", 3: "car", 200: "rug"}  # noqa: RUF012
 

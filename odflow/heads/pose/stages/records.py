@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from odflow.graph.shards import Shard, write_shards
 from odflow.graph.stage import InputFile, InputFolder, OutputFolder, Stage, output
 
 if TYPE_CHECKING:
+    from odflow.formats.image_check import Verify
     from odflow.formats.keypoints import Fault
     from odflow.graph.checking import Checking
     from odflow.heads.pose.left_out import LeftOut
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 class Records(Stage):
     """Write people, their joints and their images as TFRecords for training."""
 
+    version: ClassVar[int] = 2
     resumes: ClassVar[bool] = True
 
     keypoints: InputFile = Field(description="table of keypoints, CSV or Parquet")
@@ -36,6 +38,12 @@ class Records(Stage):
     name: str = Field("data.record", pattern=r"^[\w][\w. -]*$", description="file name of the records")
     shards: int = Field(
         1, ge=1, le=99999, description="number of files; above 1 they end in -00000-of-00010 and so on"
+    )
+
+    verify: Literal["pixels", "structure"] = Field(
+        "pixels",
+        description="how each image is proved whole; pixels: it is decoded, a JPEG at an eighth of its size; "
+        "structure: lengths, checksums and the end",
     )
 
     records: OutputFolder = output("records", "folder of the TFRecord files")
@@ -92,7 +100,7 @@ class Records(Stage):
             if person.fault:
                 left_out.tell(Fault(where, person.fault))
             else:
-                yield PersonTask(where, self.images / person.filename, person, joints)
+                yield PersonTask(where, self.images / person.filename, person, joints, self.verify)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,7 @@ class PersonTask:
     image: Path
     person: Person
     joints: tuple[str, ...]
+    verify: Verify = "pixels"
 
 
 def make_example(task: PersonTask) -> list[bytes] | Fault:
@@ -112,7 +121,7 @@ def make_example(task: PersonTask) -> list[bytes] | Fault:
     from odflow.heads.pose.person import encode
 
     try:
-        return encode(task.person, read_encoded(task.image), task.joints)
+        return encode(task.person, read_encoded(task.image, task.verify), task.joints)
     except ImageError as error:
         if task.image.is_file():
             return Fault(task.where, "the image cannot be read", str(error))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from odflow.formats.image_check import Verify
     from odflow.formats.images import ImageFile
     from odflow.formats.mask_classes import ClassNumbers
     from odflow.formats.masks import Mask, MaskSet
@@ -32,7 +33,7 @@ _MOST_NAMED = 10
 class Records(Stage):
     """Write images and their masks as TFRecords for training and validation."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     resumes: ClassVar[bool] = True
 
     images: InputFolder = Field(description="folder of the images, with the folders in it")
@@ -79,6 +80,12 @@ class Records(Stage):
         1, ge=1, le=99999, description="files a side; above 1 they end in -00000-of-00010 and so on"
     )
 
+    verify: Literal["pixels", "structure"] = Field(
+        "pixels",
+        description="how each image is proved whole; pixels: it is decoded, a JPEG at an eighth of its size; "
+        "structure: lengths, checksums and the end",
+    )
+
     train_records: OutputFolder = output("train", "folder of the TFRecord files for training")
     valid_records: OutputFolder = output("valid", "folder of the TFRecord files for validation")
     class_names: OutputFile = output("classes.json", "the class of each number that the masks hold")
@@ -119,6 +126,8 @@ class Records(Stage):
         wrong = [line for written in sides.values() for line in written.wrong]
         if wrong:
             raise InputError(first_lines(wrong))
+        if self.format == "index":
+            _check_binary(written.audit.pixels for written in sides.values())
         for side, written in sides.items():
             written.tell(job, side)
         if not sides["train"].audit.masks:
@@ -199,7 +208,7 @@ class Records(Stage):
             return job.progress(job.map(make_example, left), total=len(left), unit="image")
 
         train, valid = self._split(job, [image.name for image, _ in pairs])
-        tasks = {image.name: PairTask(image, mask, classes.numbers) for image, mask in pairs}
+        tasks = {image.name: PairTask(image, mask, classes.numbers, self.verify) for image, mask in pairs}
         shards: dict[Path, Sequence[PairTask]] = {}
         for folder, names in ((self.train_records, train), (self.valid_records, valid)):
             folder.mkdir(exist_ok=True)
@@ -211,6 +220,19 @@ class Records(Stage):
         return sides
 
 
+def _check_binary(pixels: Iterable[NDArray[np.int64]]) -> None:
+    """Refuse masks of 0 and 255 alone: those who draw white on black mean two classes."""
+    import numpy as np
+
+    total = np.sum(list(pixels), axis=0)
+    if total[0] and total[255] and total[0] + total[255] == total.sum():
+        raise InputError(
+            f"the masks hold the numbers 0 ({total[0]} pixels) and 255 ({total[255]} pixels) alone; 255 is "
+            "ignored, so nothing could be learnt. Are they black and white? Write 1 for white, or give "
+            'format: color with colors "(255, 255, 255)".'
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class PairTask:
     """What one worker needs to make one example."""
@@ -218,6 +240,7 @@ class PairTask:
     image: ImageFile
     mask: Mask
     numbers: Mapping[int, int]
+    verify: Verify = "pixels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +257,7 @@ def make_example(task: PairTask) -> Made | InputError:
     from odflow.heads.segmentation.example import encode
 
     try:
-        image = read_encoded(task.image.path)
+        image = read_encoded(task.image.path, task.verify)
         mask = task.mask.read((image.width, image.height), task.numbers)
     except InputError as error:
         return error

@@ -9,7 +9,7 @@ from PIL import Image
 
 from odflow.engines.threads import Threads
 from odflow.errors import ConfigError, InputError
-from odflow.formats.example import decode_example
+from odflow.formats.example import decode_example, encode_example
 from odflow.formats.png_masks import read_mask
 from odflow.formats.tfrecord import read_records
 from odflow.graph.execute import run_alone
@@ -355,3 +355,32 @@ def test_model_gardens_own_decoder_reads_the_same_numbers(data, tmp_path):
         np.testing.assert_array_equal(labels["valid_masks"][..., 0], expected != 255)
         assert image.shape == (8, 12, 3)
     assert number == 3
+
+
+def test_silent_masks_of_0_and_255_alone_are_refused(data, tmp_path):
+    for path in data["masks"].iterdir():
+        Image.fromarray(np.where(np.asarray(Image.open(path)) == 1, 255, 0).astype(np.uint8)).save(path)
+    Image.fromarray(np.full((8, 12), 255, np.uint8)).save(data["masks"] / "0.png")
+    with pytest.raises(InputError, match=r"the numbers 0 \(\d+ pixels\) and 255 \(\d+ pixels\) alone"):
+        run_alone(Records(**data), tmp_path / "out", name="records")
+
+
+def test_silent_an_example_is_read_as_it_is_stored_not_turned(data, tmp_path):
+    from odflow.heads.segmentation.example import decode
+
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    pixels = Image.open(data["images"] / "0.jpg")
+    payload = {"image/encoded": [], "image/filename": [b"0.jpg"]}
+    for turn in (1, exif):
+        pixels.save(tmp_path / "a.png", **({} if turn == 1 else {"exif": exif}))
+        payload["image/encoded"].append((tmp_path / "a.png").read_bytes())
+    mask = (data["masks"] / "0.png").read_bytes()
+    plain, turned = (
+        decode(
+            encode_example({**payload, "image/encoded": [data_], "image/segmentation/class/encoded": [mask]}),
+            "a",
+        )
+        for data_ in payload["image/encoded"]
+    )
+    np.testing.assert_array_equal(plain.image, turned.image)
