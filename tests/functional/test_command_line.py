@@ -291,4 +291,4 @@ def test_numbers_that_stages_count_are_told_as_json(odflow: Odflow, tmp_path: Pa
         "counts": {"lines": 2},
     }
     planned = json.loads(odflow("plan", "p.yaml", "--json").stdout)
-    assert planned == {"stages": [{"stage": "slow_write", "state": "cached", "why": ""}]}
+    assert planned == {"stages": [{"stage": "slow_write", "state": "cached", "why": ""}], "moves": []}
