@@ -75,12 +75,16 @@ def _epsilons(network: tf_keras.Model, variables: Mapping[str, tf.Variable]) -> 
 def _misfit(report: Report, weights: Weights, variables: Mapping[str, Any]) -> InputError:
     wanted = looks_like({name: tuple(variable.shape) for name, variable in variables.items()})
     found, (name, reason) = _looks(weights), next(iter(report.left.items()))
-    kinds = f" It looks like {found}; the config asks for {wanted}." if found != wanted else ""
+    advice = "Give the graph as the API's exporter wrote it"
+    if found != wanted:
+        advice = (
+            f"It looks like {found}; the config asks for {wanted}. Give the config that the graph was "
+            "exported with, and the graph as the API's exporter wrote it"
+        )
     return InputError(
         f"{weights.source}: {len(report.left)} of the {len(variables)} weights of the config's network are "
-        f"not in it, first {name}: {reason.replace('checkpoint', 'graph')}.{kinds} Give the config that the "
-        "graph was exported with, and the graph as the API's exporter wrote it; the stage detect runs the "
-        "graph as it is."
+        f"not in it, first {name}: {reason.replace('checkpoint', 'graph')}. {advice}; the stage detect runs "
+        "the graph as it is."
     )
 
 

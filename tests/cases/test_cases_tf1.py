@@ -262,6 +262,7 @@ def test_cases_a_graph_without_its_mask_head_does_not_look_like_what_is_asked_fo
     told = capsys.readouterr().err
     assert "8 of the 283 weights of the config's network are not in it" in told
     assert "looks like" not in told
+    assert "Give the config" not in told
 
 
 @pytest.mark.slow
