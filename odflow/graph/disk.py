@@ -78,8 +78,9 @@ def held(path: Path, what: str, stopped: Callable[[], bool] = lambda: False) -> 
 
 
 def remove_free_locks(folder: Path) -> None:
-    """Remove the lock files that killed processes left in a folder: those that nobody holds."""
-    for path in sorted(folder.glob("*.lock")) + sorted(folder.glob("*.busy")):
+    """Remove the lock files of keys that killed processes left in a folder: those that nobody holds."""
+    key = "[0-9a-f]" * 64
+    for path in sorted(folder.glob(f"{key}.lock")) + sorted(folder.glob(f"{key}.busy")):
         with suppress(OSError), path.open("r+") as lock:  # gone, or held
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(lock.fileno()).st_ino == path.stat().st_ino:

@@ -19,6 +19,7 @@ from odflow.graph.disk import held
 from odflow.graph.execute import InProcess, execute
 from odflow.graph.result import Result
 from odflow.graph.store import Store
+from odflow.graph.upkeep import collect, verify
 
 KEY = "0" * 64
 
@@ -196,3 +197,29 @@ def test_locks_that_killed_processes_left_go_with_the_next_use(stage: Any) -> No
     with held(other, "another run"), store.in_use():
         assert list(Path("store/staging").iterdir()) == [other]
     assert not list(Path("store/staging").iterdir())
+
+
+def test_gc_overwrites_nothing_of_a_users_where_the_store_has_folders_of_these_names(bench: Any) -> None:
+    """ODFLOW_STORE may name a folder with a results/ of its own."""
+    for name in (
+        "results/best.csv",
+        "results/run1/model.h5",
+        "staging/x.lock",
+        "trees/oak",
+        "runs/mine.json",
+    ):
+        Path("store", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("store", name).write_text("precious")
+    Path("store/results", KEY).mkdir()
+    store = Store(Path("store"))
+    assert collect(store, keep_runs=0).results == 1
+    left = {path.relative_to("store").as_posix() for path in Path("store").rglob("*") if path.is_file()}
+    assert left == {
+        "results/best.csv",
+        "results/run1/model.h5",
+        "staging/x.lock",
+        "trees/oak",
+        "runs/mine.json",
+        "version",
+    }
+    assert verify(store) == []
