@@ -23,12 +23,22 @@ def check_patterns(training: Training) -> None:
         raise ConfigError("\n".join(wrong))
 
 
+TF1_SCOPES = {
+    "model/_feature_extractor/": "FeatureExtractor/",
+    "model/_feature_extractor_for_proposal_features/": "FirstStageFeatureExtractor/",
+    "model/_feature_extractor_for_box_classifier_features/": "SecondStageFeatureExtractor/",
+    "model/_mask_rcnn_box_predictor/": "SecondStageBoxPredictor/",
+}
+"""The API's TensorFlow 1 scopes of parts whose variables have another beginning in TensorFlow 2."""
+
+
 def trained_names(names: Mapping[str, Sequence[str]], training: Training) -> list[str]:
     """Choose by `update_trainable_variables`, then by `freeze_variables`.
 
     As in the API, a pattern is a regular expression that must match from the beginning
     of a name, not to its end. Frozen batch norms still gather their statistics, unless
-    the model's own `freeze_batchnorm` says otherwise.
+    the model's own `freeze_batchnorm` says otherwise. Configs of TensorFlow 1 name whole parts by
+    their scopes (`FirstStageFeatureExtractor`); before each name stands the scope too.
 
     Args:
         names: each variable's checkpoint key, and the names that patterns may mean it by.
@@ -42,6 +52,7 @@ def trained_names(names: Mapping[str, Sequence[str]], training: Training) -> lis
             is left to train; one line for each.
     """
     wrong: list[str] = []
+    names = {key: [*others, *_scoped(key, others)] for key, others in names.items()}
 
     def matched(field: str, patterns: Sequence[str]) -> set[str]:
         found = {pattern: _matches(field, pattern, names, wrong) for pattern in patterns}
@@ -59,6 +70,11 @@ def trained_names(names: Mapping[str, Sequence[str]], training: Training) -> lis
             "variables to train. Take a pattern out."
         )
     return trained
+
+
+def _scoped(key: str, names: Sequence[str]) -> list[str]:
+    scope = next((scope for place, scope in TF1_SCOPES.items() if key.startswith(place)), None)
+    return [f"{scope}{name}" for name in names] if scope else []
 
 
 def _matches(field: str, pattern: str, names: Mapping[str, Sequence[str]], wrong: list[str]) -> set[str]:

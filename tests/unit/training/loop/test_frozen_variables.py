@@ -39,6 +39,35 @@ def test_patterns_match_the_beginning_of_either_name(freeze, update, expected):
     assert trained(freeze, update) == expected
 
 
+PARTS = {
+    "model/_feature_extractor_for_proposal_features/layer_with_weights-0/kernel": ["conv1_conv/kernel"],
+    "model/_feature_extractor_for_box_classifier_features/layer_with_weights-1/gamma": ["conv5_1_bn/gamma"],
+    "model/_first_stage_box_predictor/_prediction_heads/x/kernel": ["FirstStageBoxPredictor/Head_0/kernel"],
+    "model/_mask_rcnn_box_predictor/_box_prediction_head/kernel": ["mask_rcnn_keras_box_predictor/kernel"],
+    "model/_feature_extractor/classification_backbone/layer_with_weights-0/kernel": ["Conv1/kernel"],
+}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "frozen"),
+    [
+        ("FirstStageFeatureExtractor", [0]),
+        ("SecondStageFeatureExtractor", [1]),
+        ("FirstStageBoxPredictor", [2]),
+        ("SecondStageBoxPredictor", [3]),
+        ("SecondStage", [1, 3]),
+        ("FeatureExtractor", [4]),
+        (".*FeatureExtractor.*", [0, 1, 4]),
+        ("FirstStage(FeatureExtractor|BoxPredictor)", [0, 2]),
+        (".*_bn/", [1]),
+    ],
+)
+def test_the_scopes_of_tensorflow_1_mean_the_parts_that_they_meant(pattern, frozen):
+    training = Training(1, 1, Optimizer("adam", LearningRate("constant", 0.1)), (), "full")
+    trained = trained_names(PARTS, dataclasses.replace(training, freeze_variables=(pattern,)))
+    assert [key for key in PARTS if key not in trained] == [list(PARTS)[place] for place in frozen]
+
+
 def test_a_pattern_that_matches_nothing_is_told_with_what_is_near():
     with pytest.raises(ConfigError) as error:
         trained(freeze=("model/_feature_extracter", "kernel"), update=("(",))
