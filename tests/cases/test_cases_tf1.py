@@ -42,6 +42,7 @@ SINGLE_SHOT = [
 
 TWO_STAGES = [
     "faster_rcnn_resnet50",
+    "faster_rcnn_resnet50_pad",
     "faster_rcnn_resnet50_fixed",
     "faster_rcnn_resnet50_atrous",
     "mask_rcnn_resnet50_atrous",
@@ -140,6 +141,13 @@ class Imported:
             far = np.maximum(np.abs(boxes - box).max(axis=1), np.abs(scores - score))
             far = np.where(classes == kind, far, np.inf)
             yield int(far.argmin()), float(far.min())
+
+
+def test_cases_each_family_is_imported_or_refused(families):
+    known = {folder.name for folder in families.iterdir() if folder.is_dir()}
+    told = {*REFUSED, *SINGLE_SHOT, *TWO_STAGES}
+    assert len(told) == 20
+    assert told <= known
 
 
 @pytest.mark.parametrize("family", REFUSED)
