@@ -47,20 +47,33 @@ def read_encoded(path: Path, verify: Verify = "pixels") -> EncodedImage:
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror}).") from None
     form = image_format(data)
-    mended = with_end(data)
-    with open_image(path, mended) as image:
-        same = mended is data and form in ("jpeg", "png") and image.mode != "CMYK" and orientation(image) == 1
-        _check(path, mended, verify if same else "pixels", cut=mended is not data)
-        if same:
-            return EncodedImage(data, "jpeg" if form == "jpeg" else "png", *image.size)
+    with open_image(path, data) as image:
+        kept = form in ("jpeg", "png") and image.mode != "CMYK" and orientation(image) == 1
+        size = image.size
+    try:
+        check_image(path, data, verify if kept else "pixels")
+    except ImageError as error:
+        kept, data = False, _mended(path, data, error)
+    if kept:
+        return EncodedImage(data, "jpeg" if form == "jpeg" else "png", *size)
+    with open_image(path, data) as image:
         return _encoded_anew(image)
 
 
-def _check(path: Path, data: bytes, verify: Verify, *, cut: bool) -> None:
+def _mended(path: Path, data: bytes, error: ImageError) -> bytes:
+    """The bytes with the end that they lack.
+
+    Raises:
+        ImageError: that is not all that is wrong.
+    """
+    mended = with_end(data)
+    if mended is data:
+        raise error
     try:
-        check_image(path, data, verify)
-    except ImageError as error:
-        raise (ImageError(str(error).replace(": is damaged", ": is cut off")) if cut else error) from None
+        check_image(path, mended)
+    except ImageError as more:
+        raise ImageError(str(more).replace(": is damaged", ": is cut off")) from None
+    return mended
 
 
 def _encoded_anew(image: Image.Image) -> EncodedImage:
