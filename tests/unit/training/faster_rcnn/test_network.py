@@ -6,14 +6,16 @@ import re
 import numpy as np
 import pytest
 
-from odflow.training.settings import Settings
+from odflow.training.settings import Resizer, Settings
 
 tf = pytest.importorskip("tensorflow")
 import tf_keras  # noqa: E402
 
 from odflow.odapi.checkpoint import read_checkpoint  # noqa: E402
 from odflow.training.checkpoints import fill, variables_by_name  # noqa: E402
+from odflow.training.examples.augmentation import Sample  # noqa: E402
 from odflow.training.faster_rcnn.architecture import FasterRcnn  # noqa: E402
+from odflow.training.faster_rcnn.proposals import propose  # noqa: E402
 from odflow.training.layers.convolutions import Convolutions  # noqa: E402
 from odflow.training.layers.resnet_v1 import ResNetV1  # noqa: E402
 from odflow.training.loop.frozen_variables import trained_names  # noqa: E402
@@ -371,3 +373,32 @@ def _slim_name(layer, variable):
 def _only(network, kind):
     (head,) = network._first_stage_box_predictor._prediction_heads[kind]
     return head
+
+
+def test_training_and_detection_clip_proposals_to_the_picture_inside_the_padded_input(
+    settings, few_units, monkeypatch
+):
+    windows = []
+
+    def recording(*args):
+        windows.append(np.broadcast_to(args[4], [len(args[0]), 4]))
+        return propose(*args)
+
+    monkeypatch.setattr("odflow.training.faster_rcnn.architecture.propose", recording)
+    model = dataclasses.replace(settings.model, resizer=Resizer(96, 96, 96), stages=2, masks=None)
+    kind = FasterRcnn(Settings(model, settings.training))
+    network, heights = kind.build(), (48, 96, 30)
+    network_inputs, labels = [], []
+    for height in heights:
+        box = tf.constant([[0.1, 0.1, 0.9, 0.9]])
+        image = tf.zeros([height, 96, 3], tf.uint8)
+        one, label = kind.targets(Sample(image, box, tf.constant([1]), tf.constant([1.0]), None))
+        network_inputs.append(one)
+        labels.append(label)
+    batch = {name: tf.stack([label[name] for label in labels]) for name in labels[0]}
+    boxes = kind.forward(network, tf.stack(network_inputs), batch)["proposals"]["boxes"].numpy()
+    assert windows.pop().tolist() == [[0.0, 0.0, height, 96.0] for height in heights]
+    assert (boxes[..., 2].max(axis=1) <= heights).all()
+    for height in heights:
+        kind.detect(network, tf.zeros([2, height, 96, 3], tf.uint8))
+        assert windows.pop().tolist() == [[0.0, 0.0, height, 96.0]] * 2
