@@ -54,7 +54,7 @@ KINDS = {
         (zipped("metadata.json", "model.weights.h5"), "keras"),
         (zipped("archive/data.pkl", "archive/version"), "pytorch"),
         (zipped("arr_0.npy"), "numpy"),
-        (gzip.compress(b"a"), "archive"),
+        (gzip.compress(b"a", mtime=0), "archive"),
         (tarred(), "archive"),
         (b"\x89HDF\r\n\x1a\n" + bytes(90), "keras_h5"),
         (b"\x1c\0\0\0TFL3" + bytes(90), "tflite"),

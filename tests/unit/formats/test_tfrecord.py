@@ -142,7 +142,7 @@ def test_two_sets_of_shards_of_one_name_are_told(tmp_path):
     ("content", "message"),
     [
         (
-            gzip.compress(b"x" * 50),
+            gzip.compress(b"x" * 50, mtime=0),
             r"is compressed \(GZIP\); wanted: plain TFRecords. Unpack them first: gunzip -c",
         ),
         (zlib.compress(b"x" * 50), r"is compressed \(ZLIB\)"),
