@@ -210,3 +210,66 @@ def test_cases_h39_records_to_train_and_to_evaluate_on_are_not_taken_together(ru
     assert code == 2
     assert "both: holds records to train on (train.record-00000-of-00001) and records to evaluate on" in told
     assert "both/train.record-?????-of-00001" in told
+
+
+def test_silent_several_records_may_be_listed_as_a_shell_expands_them(run, shared, tmp_path, trains):
+    folder = case(shared, "b05-unknown-class-text-dropped")
+    files = [folder / "allempty.record", folder / "texttypo.record"]
+    given = ["--config", folder / "t.config", "--label-map", folder / "lm.pbtxt", "--train-records", *files]
+    code, told = run("train", *given, "--out", tmp_path)
+    assert code == 0, told
+    assert list(trains[0].train) == [str(file) for file in files]
+    assert 'input_path: "texttypo.record"' in (tmp_path / "trained/pipeline.config").read_text()
+
+
+def spoiled(features):
+    """An example as other tools might write it."""
+    import numpy as np
+
+    from odflow.formats.example import encode_example
+
+    sides = {f"image/object/bbox/{side}": np.float32([0.1 if "min" in side else 0.6]) for side in SIDES}
+    whole = {**sides, "image/object/class/label": np.array([1]), "image/filename": [b"odd.jpg"]}
+    return encode_example({key: value for key, value in {**whole, **features}.items() if value is not None})
+
+
+SIDES = ("xmin", "ymin", "xmax", "ymax")
+KINDS = {
+    "float labels": {"image/object/class/label": "float"},
+    "labels as text": {"image/object/class/label": "bytes"},
+    "integer boxes": {"image/object/bbox/xmin": "int64"},
+    "boxes as text": {"image/object/bbox/ymax": "bytes"},
+    "two pictures": {"image/encoded": "twice"},
+    "no picture": {"image/encoded": None},
+    "a picture of numbers": {"image/encoded": "int64"},
+    "a box too many": {"image/object/bbox/xmin": "two"},
+    "class text as numbers": {"image/object/class/text": "int64"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cases_b03_features_of_a_wrong_kind_are_told_before_the_first_step(
+    run, shared, tmp_path, trains, kind
+):
+    import numpy as np
+
+    from odflow.formats.tfrecord import write_records
+
+    folder = case(shared, "b03-undecodable-jpeg-train-crash")
+    picture = (folder / "images/good.jpg").read_bytes()
+    values = {
+        "float": np.float32([1]),
+        "int64": np.array([1]),
+        "bytes": [b"1"],
+        "twice": [picture, picture],
+        "two": np.float32([0.1, 0.2]),
+        None: None,
+    }
+    odd = {key: values[value] for key, value in KINDS[kind].items()}
+    sound = {"image/encoded": [picture]}
+    write_records(tmp_path / "a.record", [spoiled(sound), spoiled({**sound, **odd})])
+    code, told = train(run, folder, tmp_path / "a.record", tmp_path / "out")
+    assert code == 2
+    assert "a.record: record 1 (odd.jpg): " in told
+    assert "unexpected" not in told
+    assert not trains
