@@ -200,7 +200,7 @@ def _known(found: int | str, label_map: LabelMap, drop_unknown: bool) -> int | N
     if drop_unknown and isinstance(found, str):
         return None
     if isinstance(found, str):
-        near = nearest(found, label_map.ids)
+        near = nearest(found.strip(), label_map.ids)
         raise TableError(
             f'has class "{shown(found)}", which the label map ({len(label_map.names)} classes) lacks.{near} '
             "Add it there, or filter it out."
@@ -211,7 +211,7 @@ def _known(found: int | str, label_map: LabelMap, drop_unknown: bool) -> int | N
 def _check_classes(place: Path, named: Iterable[tuple[str, str]], label_map: LabelMap) -> None:
     for image, text in named:
         if text not in label_map.ids:
-            near = nearest(text, label_map.ids)
+            near = nearest(text.strip(), label_map.ids)
             raise TableError(
                 f'{place}: {image} has class "{shown(text)}", which the label map '
                 f"({len(label_map.names)} classes) lacks.{near} Add it there, or filter it out."

@@ -47,6 +47,6 @@ def unknown_objects(counts: Mapping[str, int], objects: int, ids: Mapping[str, i
     named = ", ".join(f'"{shown(text)}"' for text in first[:3])
     more = f" and {len(first) - 3} more" if len(first) > 3 else ""
     verb = f"class {named} is" if len(first) == 1 else f"classes {named}{more} are"
-    near = nearest(first[0], ids) if first else ""
+    near = nearest(first[0].strip(), ids) if first else ""
     what = f"of {objects} objects left out: {verb} not in {place}"
     return LeftOut("objects_unknown_class", sum(counts.values()), what, advice=near.strip())

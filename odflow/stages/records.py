@@ -152,8 +152,9 @@ class Records(Stage):
         lacks = f"which {self.label_map} ({len(set(ids.values()))} classes) lacks"
         faults = Faults()
         for name, image in first.items():
+            near = nearest(str(name).strip(), ids)
             faults.add(
-                f'{job.name}: {image} has class "{shown(str(name))}", {lacks}.{nearest(str(name), ids)} '
+                f'{job.name}: {image} has class "{shown(str(name))}", {lacks}.{near} '
                 "Add it there, or set unknown_classes: drop."
             )
         faults.raise_all(TableError)
