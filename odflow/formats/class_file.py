@@ -16,6 +16,9 @@ from odflow.errors import ConfigError
 from odflow.formats.config_text import read_text
 from odflow.left_out import Faults, shown
 
+MAX_BYTES = 512 * 1024
+"""Far more names than any data set has; YAML is read slowly."""
+
 _NUMBER = re.compile(r"\d{1,9}")
 _NO_NAMES = (*(f"tag:yaml.org,2002:{name}" for name in ("python", "binary", "set", "omap", "pairs")), "!")
 """Beginnings of tags that stand for something else than text."""
@@ -41,7 +44,7 @@ class ClassFile:
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
-        text = read_text(self.path, "a YAML file with names:")
+        text = read_text(self.path, "a YAML file with names:", MAX_BYTES)
         try:
             root = yaml.SafeLoader(text).get_single_node()
         except (yaml.YAMLError, RecursionError, ValueError) as error:

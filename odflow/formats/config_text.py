@@ -8,7 +8,7 @@ from pathlib import Path
 from odflow.errors import ConfigError
 from odflow.formats.file_kinds import FileKind, what_is
 
-MAX_BYTES = 16 * 1024 * 1024
+MAX_BYTES = 2 * 1024 * 1024
 """More than any config or list of classes has; what is larger is something else."""
 
 _MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -19,18 +19,19 @@ _OTHER_TEXTS = ("lfs_pointer", "annex_pointer", "web_page", "text_graph", "openv
 _TEXTS = ("text", "pipeline_config", "label_map")
 
 
-def read_text(path: Path, wanted: str) -> str:
+def read_text(path: Path, wanted: str, most: int = MAX_BYTES) -> str:
     """Read a text file in UTF-8, with or without a byte order mark.
 
     Args:
         path: the file.
         wanted: what is to be given in its place, with its article: "a label map (.pbtxt)".
+        most: bytes that it may have.
 
     Raises:
-        ConfigError: it cannot be read, is larger than `MAX_BYTES`, is not UTF-8 text (the line is
+        ConfigError: it cannot be read, is larger than `most`, is not UTF-8 text (the line is
             named), or is a web page, a Git LFS pointer, a graph, ...: it says which.
     """
-    text = _decoded(path, _content(path, wanted), wanted)
+    text = _decoded(path, _content(path, wanted, most), wanted)
     kind = what_is(path)
     if kind and kind.name in _OTHER_TEXTS:
         raise _other(path, kind, wanted)
@@ -41,11 +42,14 @@ def _other(path: Path, kind: FileKind, wanted: str) -> ConfigError:
     return ConfigError(f"{path}: is {kind.what}; wanted: {wanted}. {kind.cure or f'Give {wanted}.'}")
 
 
-def _content(path: Path, wanted: str) -> bytes:
+def _content(path: Path, wanted: str, most: int) -> bytes:
     try:
         size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ConfigError(f"{path}: has {size} bytes; wanted at most {MAX_BYTES}. Give {wanted}.")
+        if size > most:
+            kind = what_is(path)
+            if kind and kind.name not in _TEXTS:
+                raise _other(path, kind, wanted)
+            raise ConfigError(f"{path}: has {size} bytes; wanted at most {most}. Give {wanted}.")
         return path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error

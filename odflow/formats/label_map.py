@@ -13,6 +13,9 @@ from odflow.formats.escapes import advice, unescape
 from odflow.formats.prototext import Entry, Fault, raise_faults, read
 from odflow.left_out import shown
 
+MOST_FAULTS = 100
+"""Faults that are looked for: each takes a search for the nearest name."""
+
 LAST_ID = 2**31 - 1
 """The API's records and graphs hold ids in 32 bits."""
 
@@ -72,10 +75,12 @@ def read_label_map(path: Path) -> LabelMap:
             control characters, ids or names that come twice. A line for each, with file and line.
     """
     path = Path(path)
-    reading = read(path, read_text(path, "a label map (.pbtxt)"))
+    reading = read(path, read_text(path, "a label map (.pbtxt)"), _misplaced)
     faults, labels = list(reading.faults), []
     lines: dict[tuple[str, int | str], int] = {}
     for entry in reading.entries if reading.whole else ():
+        if len(faults) > MOST_FAULTS:
+            break
         if any(entry.line <= line <= entry.end for line, _ in reading.faults):
             continue  # what it lacks may be what could not be read
         wrong = list(_item_faults(entry))
@@ -88,6 +93,12 @@ def read_label_map(path: Path) -> LabelMap:
     if not labels:
         raise ConfigError(f"{path}: holds no class. Wanted: item {{ id: 1 name: 'person' }} and so on.")
     return LabelMap(tuple(labels))
+
+
+def _misplaced(entries: list[Entry]) -> int:
+    """How many fields are outside of items, and items inside of others."""
+    inside = [inner for entry in entries if isinstance(entry.value, list) for inner in entry.value]
+    return sum(entry.name != "item" for entry in entries) + sum(inner.name == "item" for inner in inside)
 
 
 def _item_faults(entry: Entry) -> Iterator[Fault]:

@@ -5,7 +5,7 @@ Grammar: https://protobuf.dev/reference/protobuf/textformat-spec/ (without exten
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,8 +49,13 @@ def parse(path: Path, text: str) -> list[Entry]:
     return reading.entries
 
 
-def read(path: Path, text: str) -> Reading:
+def read(path: Path, text: str, fits: Callable[[list[Entry]], int] = lambda _: 0) -> Reading:
     """Read a message in text form as far as that can be done.
+
+    Args:
+        path: what errors name.
+        text: the whole file.
+        fits: how many entries are where they do not belong; tells which bracket is missing.
 
     Raises:
         ConfigError: messages are nested deeper than `MAX_DEPTH`.
@@ -61,7 +66,9 @@ def read(path: Path, text: str) -> Reading:
         raise ConfigError(
             f"{path}:{first.line}: begins with {first.text}, as JSON does; wanted: protobuf text."
         )
-    return Reading(parser.message("", None), parser.faults, parser.whole)
+    entries = parser.message("", None)
+    parser.blame(entries, fits)
+    return Reading(entries, parser.faults, parser.whole)
 
 
 def raise_faults(path: Path | str, faults: Iterable[Fault]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -12,8 +12,14 @@ from odflow.formats.escapes import advice, unescape
 from odflow.formats.prototext_tokens import CURLY, Scanner, Token
 from odflow.left_out import shown
 
+MOST_FAULTS = 1000
+"""Faults that are kept of a text."""
+
 MAX_DEPTH = 64
 """Messages inside messages; the API's deepest config has 12."""
+
+LONGEST_TRIED, MOST_TRIED = 100_000, 16
+"""Characters of a text in which a missing bracket is looked for, and places where it is tried."""
 
 _CLOSING = {"{": "}", "<": ">"}
 _LONGEST = 60
@@ -68,14 +74,21 @@ class Parser:
         self.open: list[_Block] = []
         self.closed: tuple[str, int, int] | None = None
         """The last message that was closed at the outermost level: its field, its lines."""
-        self.suspect: _Block | None = None
-        """The first message that was closed by a bracket further out than its own line."""
+        self.suspects: list[tuple[_Block, int]] = []
+        """Messages that hold a line, or are closed by one, further out than their own; and where."""
+        self.unclosed: list[_Block] = []
+        """Messages that are open at the end of the text, the innermost last."""
+        self.misfits = 0
+        """Lines whose indentation does not fit the messages."""
 
     def message(self, place: str, block: _Block | None) -> list[Entry]:
         """Read fields up to and with the bracket that closes them."""
         entries: list[Entry] = []
         while not self._ends(block):
             token = self.scanner.next()
+            if block and token.first and token.margin <= block.indent and token.line > block.line:
+                self._suspect(block, token)
+                self.misfits += 1
             if token.kind == "word":
                 entries.extend(self._field(token, f"{place}.{token.text}".lstrip(".")))
                 self._take(",") or self._take(";")
@@ -86,8 +99,8 @@ class Parser:
     def _ends(self, block: _Block | None) -> bool:
         token = self.scanner.peek()
         if token.kind == "end":
-            if block:
-                self._unclosed(block)
+            if block and self.whole:  # else the cause is told
+                self.unclosed, self.whole = list(self.open), False
             return True
         if token.text not in ("}", ">") or token.kind != "mark":
             return False
@@ -95,13 +108,18 @@ class Parser:
         if block is None:
             self._closes_nothing(token)
             return False
-        if token.first and token.margin < block.indent and self.suspect is None:
-            self.suspect = block
+        if token.first and token.margin < block.indent:
+            self._suspect(block, token)
+        self.misfits += token.first and token.margin != block.indent
         if token.text != block.closing:
             self._break(token.line, f'found "{token.text}", wanted "{block.closing}", {_begun(block)}.')
         if len(self.open) == 1:
             self.closed = (block.name, block.line, token.line)
         return True
+
+    def _suspect(self, block: _Block, token: Token) -> None:
+        if not self.suspects or self.suspects[-1][0] is not block:
+            self.suspects.append((block, token.start))
 
     def _field(self, name: Token, path: str) -> Iterator[Entry]:
         colon = self._colon(name)
@@ -232,17 +250,37 @@ class Parser:
             token.line, f'found "{token.text}" that closes nothing{before}. Remove one "{token.text}".'
         )
 
-    def _unclosed(self, block: _Block) -> None:
-        if not self.whole:  # the cause is told
+    def blame(self, entries: list[Entry], fits: Callable[[list[Entry]], int]) -> None:
+        """Tell which message has no closing bracket, where one has none.
+
+        A bracket is tried wherever lines stand further out than the message that they are in: what then
+        fits best was meant.
+
+        Args:
+            entries: what was read.
+            fits: how many of the entries are where they do not belong, as far as that is known.
+        """
+        if not self.unclosed:
             return
-        culprit = self.suspect or block
-        others = [f"{one.name} of line {one.line}" for one in self.open[:-1]] if culprit is block else []
-        too = f" (nor has {', nor '.join(others[-2:])})" if others else ""
+        *others, culprit = self.unclosed
+        least = (fits(entries), self.misfits)
+        tried = MOST_TRIED if len(self.scanner.text) <= LONGEST_TRIED else 0
+        for suspect, at in self.suspects[:tried]:
+            trial = Parser(self.path, self._with_bracket(suspect, at))
+            found = (fits(trial.message("", None)), trial.misfits)
+            if found < least:
+                culprit, least, others = suspect, found, []
+        nor = [f"{one.name} of line {one.line}" for one in others[-2:]]
+        too = f" (nor has {', nor '.join(nor)})" if nor else ""
         end = f"the file ends in line {self.scanner.peek().line}"
-        self._break(
-            culprit.line,
-            f'{culprit.name} begins here and has no closing "{culprit.closing}"{too}; {end}. Add it.',
-        )
+        found_open = f'{culprit.name} begins here and has no closing "{culprit.closing}"'
+        self._fault(culprit.line, f"{found_open}{too}; {end}. Add it.")
+
+    def _with_bracket(self, block: _Block, at: int) -> str:
+        """The text with a line before that of a place which closes a message."""
+        text = self.scanner.text
+        line = max(text.rfind("\n", 0, at), 0)
+        return text[:line] + "\n" + " " * block.indent + block.closing + text[line:]
 
     def _take(self, mark: str) -> bool:
         token = self.scanner.peek()
@@ -258,7 +296,8 @@ class Parser:
         self.whole = False
 
     def _fault(self, line: int, message: str) -> None:
-        self.faults.append(Fault(line, message))
+        if len(self.faults) < MOST_FAULTS:
+            self.faults.append(Fault(line, message))
 
 
 def _begun(block: _Block) -> str:

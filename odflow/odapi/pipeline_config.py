@@ -42,7 +42,7 @@ def read_pipeline_config(path: Path) -> TrainEvalPipelineConfig:
     text = read_text(path, "a pipeline.config")
     if not text.strip():
         raise ConfigError(f"{path}: is empty. Give a pipeline.config.")
-    reading = read(path, text)
+    reading = read(path, text, lambda entries: sum(1 for _ in schema_faults(entries, _CONFIG)))
     faults = list(schema_faults(reading.entries, _CONFIG)) if reading.whole else []
     known = {(line, _field_of(message)) for line, message in faults}
     raise_faults(

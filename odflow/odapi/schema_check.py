@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from google.protobuf import message_factory, text_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -50,25 +51,28 @@ class _Level:
         return f"{self.path}.{name}".lstrip(".")
 
 
+MOST_FAULTS = 100
+"""Faults that are looked for: each takes a search for the nearest name."""
+
+
 def schema_faults(entries: Sequence[Entry], message: Descriptor) -> Iterator[Fault]:
-    """Find unknown fields, fields set twice, and values that do not fit.
+    """Find unknown fields, fields set twice, and values that do not fit: the first `MOST_FAULTS`.
 
     Args:
         entries: of the whole text.
         message: what they shall be.
     """
-    return _faults(entries, (_Level("", message, 1),))
+    return islice(_faults(entries, (_Level("", message, 1),)), MOST_FAULTS)
 
 
 def _faults(entries: Sequence[Entry], way: tuple[_Level, ...]) -> Iterator[Fault]:
     taken: dict[str, Entry] = {}
+    closed: dict[str, Entry] = {}
     here = way[-1]
-    for place, entry in enumerate(entries):
+    for entry in entries:
         path, field = here.inside(entry.name), here.type.fields_by_name.get(entry.name)
         if field is None:
-            near = _misplaced(entry.name, entries[:place], way) or nearest(
-                entry.name, here.type.fields_by_name
-            )
+            near = _misplaced(entry.name, closed, way) or nearest(entry.name, here.type.fields_by_name)
             where = here.path or "a pipeline.config"
             yield Fault(entry.line, f'field "{shown(entry.name)}" is unknown in {where}.{near}')
             continue
@@ -77,6 +81,7 @@ def _faults(entries: Sequence[Entry], way: tuple[_Level, ...]) -> Iterator[Fault
             set_by = f"line {first.line} has set {first.name}"
             yield Fault(entry.line, f"{path} is set, but {set_by}. Keep one of them.")
         if not isinstance(entry.value, str) and field.message_type is not None:
+            closed[entry.name] = entry
             yield from _faults(entry.value, (*way, _Level(path, field.message_type, entry.line)))
             continue
         wrong = _wrong(here.type, field, entry)
@@ -84,17 +89,16 @@ def _faults(entries: Sequence[Entry], way: tuple[_Level, ...]) -> Iterator[Fault
             yield Fault(entry.line, f"{path}{wrong}")
 
 
-def _misplaced(name: str, before: Sequence[Entry], way: tuple[_Level, ...]) -> str:
+def _misplaced(name: str, closed: Mapping[str, Entry], way: tuple[_Level, ...]) -> str:
     """Say that a bracket is missing or one too many, where a message around or before has the field."""
     here = way[-1]
     for outer in reversed(way[:-1]):
         if name in outer.type.fields_by_name:
             own, holder = here.path.rpartition(".")[2], outer.path or "The config itself"
             return f" {holder} has it: is a }} missing that closes {own} (line {here.line})?"
-    for entry in reversed(before):
-        field = here.type.fields_by_name.get(entry.name)
-        inner = field.message_type if field is not None else None
-        if inner is not None and name in inner.fields_by_name and not isinstance(entry.value, str):
+    for entry in reversed(list(closed.values())):
+        inner = here.type.fields_by_name[entry.name].message_type
+        if inner is not None and name in inner.fields_by_name:
             holder = here.inside(entry.name)
             return f" {holder} has it, and is closed in line {entry.end}: is that }} one too many?"
     return ""

@@ -30,7 +30,8 @@ CONTENTS = {
     "text graph": (b'node {\n  name: "x"\n}\n', "is a graph in text form (.pbtxt); wanted: a list."),
     "nul": (b"a: 1\nb: \0\n", ":2: found a NUL byte"),
     "latin-1": ("a: 1\nb: 'café'".encode("latin-1"), ":2: found byte 0xe9, wanted UTF-8 text. Save the file"),
-    "large": (b" " * (MAX_BYTES + 1), "has 16777217 bytes; wanted at most 16777216"),
+    "large graph": (b"\x89HDF\r\n\x1a\n" + b" " * MAX_BYTES, "is an HDF5 file"),
+    "large": (b" " * (MAX_BYTES + 1), "has 2097153 bytes; wanted at most 2097152"),
 }
 
 

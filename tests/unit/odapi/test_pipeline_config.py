@@ -345,6 +345,41 @@ def test_every_misspelt_field_of_a_real_config_is_found_where_it_stands(shared: 
         assert lines[0].endswith(f' Did you mean "{name}"?')
 
 
+def blocks(entries: list[Entry]) -> Iterator[tuple[int, int]]:
+    """First and last line of each message that is closed in a line of its own."""
+    for entry in entries:
+        if isinstance(entry.value, list):
+            yield entry.line, entry.end
+            yield from blocks(entry.value)
+
+
+def blamed(file: Path, tmp_path: Path) -> list[bool]:
+    """Whether the line of a message is named when its bracket is taken away, for each of a config."""
+    rows = file.read_text(encoding="utf-8").splitlines()
+    found = []
+    for first, last in blocks(parse(file, file.read_text(encoding="utf-8"))):
+        if rows[last - 1].strip() == "}":
+            without = "\n".join([*rows[: last - 1], rows[last - 1].replace("}", ""), *rows[last:]])
+            found.append([line.split(":")[1] for line in refused(tmp_path, without)] == [str(first)])
+    return found
+
+
+def test_whichever_bracket_is_missing_the_message_is_named_that_lacks_it(
+    project: Path, tmp_path: Path
+) -> None:
+    found = blamed(project / "pipelines/retrain.config", tmp_path)
+    assert len(found) > 10
+    assert all(found)
+
+
+@pytest.mark.slow
+def test_brackets_missing_in_the_samples_are_named_nearly_always(shared: Path, tmp_path: Path) -> None:
+    found = [
+        one for file in sorted(shared.glob("odapi/configs/*.config"))[::4] for one in blamed(file, tmp_path)
+    ]
+    assert sum(found) / len(found) > 0.97  # else the lines are indented as if others were
+
+
 def test_a_missing_file_is_a_config_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         read_pipeline_config(tmp_path / "none.config")
