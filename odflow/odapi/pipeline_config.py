@@ -23,6 +23,9 @@ _PLACEHOLDER = re.compile("PATH_TO_BEE?_CONFIGURED")
 
 _CONFIG = cast(Descriptor, TrainEvalPipelineConfig.DESCRIPTOR)
 
+MAX_BYTES = 2**20
+"""Above what any config has; texts that are wrong in each line are still told of within seconds."""
+
 
 def read_pipeline_config(path: Path) -> TrainEvalPipelineConfig:
     """Read a pipeline.config in protobuf text form.
@@ -39,7 +42,7 @@ def read_pipeline_config(path: Path) -> TrainEvalPipelineConfig:
             escapes that were not meant: one line for each, with file, line and proto path.
     """
     path = Path(path)
-    text = read_text(path, "a pipeline.config")
+    text = read_text(path, "a pipeline.config", MAX_BYTES)
     if not text.strip():
         raise ConfigError(f"{path}: is empty. Give a pipeline.config.")
     reading = read(path, text, lambda entries: sum(1 for _ in schema_faults(entries, _CONFIG)))
