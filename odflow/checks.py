@@ -73,27 +73,28 @@ def table_of(checking: Checking, field: str, images: str | None = None) -> Expec
     table = checking.attempt(lambda: read_detections(given, folder), field)
     if images and table is not None:
         checking.attempt(lambda: check_pixels(given, table), field)
-    return None if table is None else ExpectedTable(frozenset(table["class"]), chosen=True)
+    if table is None:
+        return None
+    return ExpectedTable(frozenset(table["class"]), chosen=True, images=frozenset(table["filename"]))
 
 
 def check_classes(
-    checking: Checking, table: str, label_map: LabelMap | None, advice: str, images: str = "images"
+    checking: Checking, field: str, table: ExpectedTable | None, label_map: LabelMap | None, advice: str
 ) -> None:
     """See that a label map has the classes that a table has, or that somebody chose for it.
 
     Args:
         checking: is told of the others.
-        table: the input that holds boxes.
+        field: the input that holds the table.
+        table: what is known of it; None for nothing.
         label_map: None when it is not known.
         advice: what to do about a class that is lacking.
-        images: the input with the folder of the table's images.
     """
-    found = table_of(checking, table, images)
-    if not found or not found.chosen or label_map is None:
+    if table is None or not table.chosen or label_map is None:
         return
-    for name in sorted(found.classes - set(label_map.ids)):
+    for name in sorted(table.classes - set(label_map.ids)):
         near = nearest(name, label_map.ids)
-        checking.problem(f'has the class "{name}", which the label map lacks.{near} {advice}', table)
+        checking.problem(f'has the class "{name}", which the label map lacks.{near} {advice}', field)
 
 
 def check_image_folder(checking: Checking, field: str, root: str | None = None) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import types
 import typing
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union
+from typing import Any, Literal
 
 from pydantic.fields import FieldInfo
 
 from odflow.cli.parser import Parser
 from odflow.errors import ConfigError
 from odflow.graph.stage import Stage
+from odflow.graph.written import members
 
 _WORDS = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
 
@@ -88,15 +88,8 @@ def _shape(annotation: Any) -> tuple[type, Any]:
 
 
 def _members(annotation: Any) -> Iterator[Any]:
-    """The types of a union without None and without marks."""
-    origin = typing.get_origin(annotation)
-    if origin is Annotated:
-        yield from _members(typing.get_args(annotation)[0])
-    elif origin in (Union, types.UnionType):
-        for member in typing.get_args(annotation):
-            yield from _members(member)
-    elif annotation is not type(None):
-        yield annotation
+    """The types of a union without None."""
+    return (member for member in members(annotation) if member is not type(None))
 
 
 def _word(inner: Any) -> str:

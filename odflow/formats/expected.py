@@ -13,10 +13,12 @@ class ExpectedTable:
     Attributes:
         classes: the classes that its boxes may have.
         chosen: somebody named these classes: boxes of each are wanted.
+        images: that it has boxes of; None when that is not known.
     """
 
     classes: frozenset[str]
     chosen: bool = False
+    images: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -26,19 +26,19 @@ def as_wanted(annotation: Any, value: Any, texts: Mapping[Address, str], address
     Returns:
         The value; a new one where something has changed.
     """
-    members = list(_members(annotation))
+    kinds = list(members(annotation))
     if isinstance(value, dict):
-        inner = [typing.get_args(member)[1:2] for member in members if _is(member, Mapping)]
+        inner = [typing.get_args(member)[1:2] for member in kinds if _is(member, Mapping)]
         of = inner[0][0] if inner and inner[0] else None
         return {key: as_wanted(of, item, texts, (*address, key)) for key, item in value.items()}
     if isinstance(value, list):
-        items = [typing.get_args(member)[:1] for member in members if _is(member, Collection)]
+        items = [typing.get_args(member)[:1] for member in kinds if _is(member, Collection)]
         of = items[0][0] if items and items[0] else None
         return [as_wanted(of, item, texts, (*address, index)) for index, item in enumerate(value)]
     text = texts.get(address)
-    if text is None or any(_takes(member, value) for member in members):
+    if text is None or any(_takes(member, value) for member in kinds):
         return value
-    return text if any(_wants_text(member, value, text) for member in members) else value
+    return text if any(_wants_text(member, value, text) for member in kinds) else value
 
 
 def _takes(member: Any, value: Any) -> bool:
@@ -63,13 +63,13 @@ def _is(member: Any, kind: type) -> bool:
     return isinstance(origin, type) and issubclass(origin, kind)
 
 
-def _members(annotation: Any) -> Iterator[Any]:
-    """The types of a union, without their marks; None for what holds nothing."""
+def members(annotation: Any) -> Iterator[Any]:
+    """The types of a union, without their marks; NoneType is one of them."""
     origin = typing.get_origin(annotation)
     if origin is Annotated:
-        yield from _members(typing.get_args(annotation)[0])
+        yield from members(typing.get_args(annotation)[0])
     elif origin in (Union, types.UnionType):
         for member in typing.get_args(annotation):
-            yield from _members(member)
+            yield from members(member)
     else:
         yield annotation

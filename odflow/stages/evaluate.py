@@ -66,13 +66,14 @@ class Evaluate(DetectorStage):
 
     def check(self, checking: Checking) -> None:
         """See that there are a model and a ground truth whose classes it knows."""
-        from odflow.checks import check_classes, check_image_folder, check_records, label_map_of
+        from odflow.checks import check_classes, check_image_folder, check_records, label_map_of, table_of
 
         self.check_detector(checking)
         check_records(checking, "records")
         check_image_folder(checking, "images", "root")
         label_map = label_map_of(checking, "label_map", "model")
-        check_classes(checking, "annotations", label_map, "Add it there, or filter it out.")
+        table = table_of(checking, "annotations", "images")
+        check_classes(checking, "annotations", table, label_map, "Add it there, or filter it out.")
 
     def also_reads(self) -> Iterable[Path]:
         """The images that a list file names."""

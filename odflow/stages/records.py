@@ -59,14 +59,18 @@ class Records(Stage):
 
     def check(self, checking: Checking) -> None:
         """See that the label map knows the classes, that there are images, and room for them."""
-        from odflow.checks import check_classes, check_image_folder, check_room, label_map_of
+        from odflow.checks import check_classes, check_image_folder, check_room, label_map_of, table_of
         from odflow.formats.tfrecord import shard_name
 
-        label_map = label_map_of(checking, "label_map")
+        label_map, table = label_map_of(checking, "label_map"), table_of(checking, "detections", "images")
         if self.unknown_classes == "error":
-            check_classes(checking, "detections", label_map, "Add it there, or set unknown_classes: drop.")
+            advice = "Add it there, or set unknown_classes: drop."
+            check_classes(checking, "detections", table, label_map, advice)
         check_image_folder(checking, "images")
-        check_room(checking, "images")
+        names = table.images if table and self.image_list is None else None
+        if names and checking.given("images"):
+            checking.passes(lambda: self._missing(sorted(names)), "images")
+        check_room(checking, "images", names)
         checking.expect(
             "records", names=[shard_name(self.name, one, self.shards) for one in range(self.shards)]
         )
@@ -166,22 +170,28 @@ class Records(Stage):
         names = sorted(rows if self.image_list is None else read_image_list(self.image_list, self.images))
         if not names:
             raise InputError(f"{job.name}: {self.image_list or self.detections} leaves no image to write.")
-        missing = [name for name in names if not (self.images / name).is_file()]
-        if not missing:
-            return names
-        few = 2 * len(missing) <= len(names)
-        if self.missing_images == "error" or len(missing) == len(names):
-            raise InputError(
-                f"{job.name}: {self.images / missing[0]}: no such image ({len(missing)} of {len(names)} "
-                f"are missing: {first_names(missing)}). "
-                + ("" if few else f"Give the folder that the names in {self.detections} are relative to, ")
-                + ("Add them, " if few else "or add them, ")
-                + "or set missing_images: drop to leave them out."
-            )
+        lacking = set(missing := self._missing(names))
         what = f"images that {self.images} lacks left out, with their boxes"
         job.leave_out(LeftOut("images_missing", len(missing), what, missing))
-        lacking = set(missing)
         return [name for name in names if name not in lacking]
+
+    def _missing(self, names: Sequence[str]) -> list[str]:
+        """Those of some images that are not there, as far as they may be left out.
+
+        Raises:
+            InputError: they may not.
+        """
+        missing = [name for name in names if not (self.images / name).is_file()]
+        if not missing or (self.missing_images == "drop" and len(missing) < len(names)):
+            return missing
+        few = 2 * len(missing) <= len(names)
+        raise InputError(
+            f"{self.images / missing[0]}: no such image ({len(missing)} of {len(names)} "
+            f"are missing: {first_names(missing)}). "
+            + ("" if few else f"Give the folder that the names in {self.detections} are relative to, ")
+            + ("Add them, " if few else "or add them, ")
+            + "or set missing_images: drop to leave them out."
+        )
 
 
 def _reaches_out(table: pd.DataFrame) -> NDArray[np.bool_]:

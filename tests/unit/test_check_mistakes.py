@@ -212,6 +212,13 @@ MISTAKES = {
         ),
         'train.valid_records: .*will hold no "val.record". Did you mean "valid.record"?',
     ),
+    "a table names an image that is not there": (
+        everything(
+            write("b.csv", BOXES + "z.jpg,64,48,cube,1,1,1,20,20\n"),
+            add("  more: {uses: records, detections: b.csv, images: images, label_map: label_map.pbtxt}"),
+        ),
+        r"more.images: images/z.jpg: no such image \(1 of 2 are missing",
+    ),
     "int8 has no images": ("export.formats=[tflite_int8]", "export: .*tflite_int8 needs images"),
     "frozen variables are no regular expression": (
         "train.set={train_config.freeze_variables: '(Mobilenet'}",
