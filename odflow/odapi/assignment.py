@@ -131,7 +131,7 @@ def _enter(message: Message, step: str, path: str) -> Any:
 
 def _field(message: Message, name: str, path: str) -> Any:
     known = message.DESCRIPTOR.fields_by_name
-    if name not in known:
+    if not name.isascii() or name not in known:  # protobuf's own look-up fails on half characters
         raise ConfigError(
             f'{shown(path)}: "{shown(name)}" is no field of {message.DESCRIPTOR.name}.'
             + nearest(name, list(known))

@@ -136,7 +136,7 @@ def _wrong_text(field: FieldDescriptor, entry: Entry) -> str:
 
 def _is_read(message: Descriptor, field: FieldDescriptor, value: str) -> bool:
     """Whether protobuf takes a number, a name of an enum, true or false."""
-    if field.enum_type is not None and value in field.enum_type.values_by_name:
+    if field.enum_type is not None and value.isascii() and value in field.enum_type.values_by_name:
         return True
     plain = _PLAIN.get(field.cpp_type)  # what nearly all configs hold is quickly seen
     if plain and plain.fullmatch(value):

@@ -51,6 +51,7 @@ def test_a_list_is_replaced_not_added_to():
         ("train_config.optimizer", "{" * 5000, "does not fit"),
         ("", 1, '"" is no field'),
         ("a\n.b", 1, r'"a\\n" is no field'),
+        ("\ud800", 1, "is no field"),
     ],
 )
 def test_a_wrong_path_or_value_is_told(path, value, message):

@@ -51,7 +51,7 @@ def test_the_fpnlite_config_is_read_to_the_last_number(shared):
     assert (extractor.type, extractor.pyramid) == ("ssd_mobilenet_v2_fpn_keras", FpnShape(3, 7, 128))
     assert (extractor.separable, extractor.override_hyperparams, extractor.min_depth) == (True, True, 16)
     assert (predictor.separable, predictor.share_tower, predictor.kernel_size) == (True, True, 3)
-    assert (predictor.convolutions, predictor.filters, predictor.dropout) == (4, 128, 0.0)
+    assert (predictor.convolutions, predictor.filters, predictor.dropout) == (4, 128, None)
     assert predictor.class_bias == pytest.approx(-4.6)
     for hyperparams in (extractor.hyperparams, predictor.hyperparams):
         assert hyperparams.activation == "relu6"

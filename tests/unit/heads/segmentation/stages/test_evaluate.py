@@ -130,7 +130,7 @@ def test_any_number_of_workers_gives_the_same_bytes(painter, tmp_path, monkeypat
         run_alone(stage, out, workers=Threads(jobs))
         made.append({path.name: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()})
     assert made[0] == made[1]
-    assert set(made[0]) == {"metrics.json", "confusion.csv", "contact_sheet.png"}
+    assert set(made[0]) == {"metrics.json", "confusion.csv", "contact_sheet.png", ".odflow-evaluate.json"}
 
 
 def test_the_contact_sheet_and_the_curves(painter, tmp_path):
