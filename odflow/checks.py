@@ -56,14 +56,15 @@ def table_of(checking: Checking, field: str, images: str | None = None) -> Expec
     """The classes of a table that a stage will read; None when they are not known.
 
     Args:
-        checking: is told when a table that is there is wrong; a large one is not read.
+        checking: is told when a table that is there is wrong; a large one is not read, nor one that
+            the stage is about to read itself.
         field: the input.
         images: the input with the folder of its images; then its boxes must be in pixels, too.
     """
     given, expected = checking.given(field), checking.expected(field)
     if given is None:
         return expected if isinstance(expected, ExpectedTable) else None
-    if given.stat().st_size > _LARGE:
+    if checking.alone or given.stat().st_size > _LARGE:
         return None
     from odflow.formats.detections import check_pixels, read_detections
 

@@ -75,7 +75,9 @@ def _make(name: str, stage: type[Stage], fields: dict[str, object], out: Path | 
     if problems:
         raise InputError("\n".join(problems))
     node = Node(name, name, made)
-    check_stages([node], lambda _, line, at: problems.append(_problem(name, line, at)), out or Path())
+    check_stages(
+        [node], lambda _, line, at: problems.append(_problem(name, line, at)), out or Path(), alone=True
+    )
     if problems:
         raise ConfigError("\n".join(problems))
     return made

@@ -27,11 +27,13 @@ class Ahead:
         known: what stages expect of their outputs, by stage and output.
         names: of what their output folders will hold, where that is known.
         told: the lines that were told of files: one of a label map that five stages read comes once.
+        alone: one stage is all there is, and runs at once.
     """
 
     known: dict[tuple[str, str], object] = field(default_factory=dict)
     names: dict[tuple[str, str], Collection[str]] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
+    alone: bool = False
 
 
 class Checking:
@@ -104,6 +106,11 @@ class Checking:
         return True
 
     @property
+    def alone(self) -> bool:
+        """Whether the stage runs at once, by itself: what it reads first, it tells soon enough."""
+        return self._ahead.alone
+
+    @property
     def free(self) -> int:
         """Bytes left on the disk that gets the outputs."""
         place = self._place.absolute()
@@ -116,7 +123,11 @@ class Checking:
 
 
 def check_stages(
-    nodes: Iterable[Node], tell: Callable[[Node, str, Place], None], place: Path = Path()
+    nodes: Iterable[Node],
+    tell: Callable[[Node, str, Place], None],
+    place: Path = Path(),
+    *,
+    alone: bool = False,
 ) -> None:
     """Check stages that nobody has run yet.
 
@@ -124,8 +135,9 @@ def check_stages(
         nodes: in an order in which each comes after those that it reads from.
         tell: takes what is wrong: the stage, a line, and where in the stage's fields.
         place: a folder on the disk that gets the outputs.
+        alone: this is one stage, which runs at once.
     """
-    ahead = Ahead()
+    ahead = Ahead(alone=alone)
     for node in nodes:
 
         def tell_of(line: str, place: Place, node: Node = node) -> None:
