@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from odflow.errors import ImageError
-from odflow.formats.image_check import Verify, check_image, with_end
+from odflow.formats.image_check import Verify, check_image, is_plain_jpeg, with_end
 from odflow.formats.images import image_format, open_image, orientation, upright_rgb
 
 if TYPE_CHECKING:
@@ -46,18 +46,24 @@ def read_encoded(path: Path, verify: Verify = "pixels") -> EncodedImage:
         data = Path(path).read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror}).") from None
-    form = image_format(data)
-    with open_image(path, data) as image:
-        kept = form in ("jpeg", "png") and image.mode != "CMYK" and orientation(image) == 1
-        size = image.size
+    kept = _is_kept(path, data)
     try:
-        check_image(path, data, verify if kept else "pixels")
+        size = check_image(path, data, verify if kept else "pixels")
     except ImageError as error:
         kept, data = False, _mended(path, data, error)
     if kept:
-        return EncodedImage(data, "jpeg" if form == "jpeg" else "png", *size)
+        return EncodedImage(data, "jpeg" if image_format(data) == "jpeg" else "png", *size)
     with open_image(path, data) as image:
         return _encoded_anew(image)
+
+
+def _is_kept(path: Path, data: bytes) -> bool:
+    """Whether TensorFlow decodes these bytes to the image that they are."""
+    form = image_format(data)
+    if form == "jpeg" and is_plain_jpeg(data):
+        return True  # without Pillow, which takes longer
+    with open_image(path, data) as image:
+        return form in ("jpeg", "png") and image.mode != "CMYK" and orientation(image) == 1
 
 
 def _mended(path: Path, data: bytes, error: ImageError) -> bytes:

@@ -74,6 +74,24 @@ def check_image(place: Path | str, data: bytes, verify: Verify = "pixels") -> Si
         return Size(*image.size)
 
 
+def is_plain_jpeg(data: bytes) -> bool:
+    """Tell a JPEG of 8 bits and one or three components that nothing may turn (no EXIF, no XMP).
+
+    The segments before the image data tell; whether the rest is whole, `check_image` does.
+    """
+    at, plain = 2, False
+    while found := _MARKER.match(data, at):
+        marker, at = found[1][0], found.end()
+        if marker == 0xDA:
+            return plain
+        if marker == 0xE1 or marker < 0xC0 or marker in (0xD8, _JPEG_END[1]):
+            return False
+        if marker in _FRAMES:
+            plain = data[at + 2 : at + 3] == b"\x08" and data[at + 7 : at + 8] in (b"\x01", b"\x03")
+        at += int.from_bytes(data[at : at + 2], "big")
+    return False
+
+
 def with_end(data: bytes) -> bytes:
     """The bytes of an image; of a JPEG or PNG that has no end marker, with one."""
     form = image_format(data)

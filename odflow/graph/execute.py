@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from odflow.errors import InputError, OdflowError, StageError
-from odflow.graph.content import Digests
 from odflow.graph.disk import full_disk, held, make_folder, remove
 from odflow.graph.job import Audience, Job, Workers
-from odflow.graph.key import read_inputs, recipe
+from odflow.graph.key import Recipe, combined, versions
+from odflow.graph.listing import list_files, stamp
 from odflow.graph.out_folder import OutFolder
 from odflow.graph.stage import Stage
 
@@ -143,5 +143,23 @@ def _check_outputs(staged: Stage, stage: Stage, name: str) -> None:
 
 
 def _present_key(name: str, stage: Stage) -> str:
-    digests = Digests()
-    return recipe(name, stage, read_inputs(stage, digests), digests).key
+    """Names the work that a killed run may have left: of the same inputs, none of them written to since.
+
+    Stamps tell, not contents: without a store nothing remembers digests, and to read all records
+    anew would cost more than what may be there to go on from.
+    """
+    inputs = {field: [_stamps(path) for path in paths] for field, paths in stage.input_paths().items()}
+    parameters = stage.model_dump(mode="json", include=set(stage.parameters()))
+    named = [_stamps(path) for path in stage.also_reads()]
+    return Recipe(name, stage.version, parameters, inputs, named, versions(stage.packages)).key
+
+
+def _stamps(path: Path) -> str:
+    """The path of a file or folder, and what tells its present state from another."""
+    try:
+        listed = list_files(str(path)) if path.is_dir() else [stamp(path.stat())]
+    except FileNotFoundError:
+        listed = []  # one that is named and missing is the stage's business
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror}).") from error
+    return combined([str(path), *listed])

@@ -68,15 +68,6 @@ def recipe(name: str, stage: Stage, contents: Mapping[str, Sequence[Content]], d
     )
 
 
-def read_inputs(stage: Stage, digests: Digests) -> dict[str, list[Content]]:
-    """Digest every input of a stage whose inputs are all existing paths.
-
-    Raises:
-        InputError: one of them cannot be read.
-    """
-    return {field: [digests.content(path) for path in paths] for field, paths in stage.input_paths().items()}
-
-
 def combined(digests: Sequence[str]) -> str:
     """One digest for many; "" for none."""
     return hashlib.sha256("\n".join(digests).encode()).hexdigest() if digests else ""

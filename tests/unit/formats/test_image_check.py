@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from odflow.errors import ImageError
-from odflow.formats.image_check import check_image, with_end
+from odflow.formats.image_check import check_image, is_plain_jpeg, with_end
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))
 
@@ -112,3 +112,25 @@ def test_an_end_is_put_where_none_is(kind):
     cut = data[:-2] if kind != "png" else data[:-12]
     assert with_end(cut) == data
     check_image("a", with_end(cut + (b"" if kind == "png" else b"\0\0")))
+
+
+PLAIN = {
+    *("jpeg", "grey jpeg", "progressive", "restarts", "422", "one pixel"),
+    *("bytes after the end", "padding before the end", "other JFIF"),
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_plain_jpegs_are_those_that_pillow_neither_turns_nor_converts(kind):
+    data = WHOLE[kind]
+    assert is_plain_jpeg(data) == (kind in PLAIN)
+    assert not is_plain_jpeg(data[: data.find(b"\xff\xda")])
+    with Image.open(io.BytesIO(data)) as image:
+        if kind in PLAIN:
+            assert (image.format, image.getexif().get(0x0112, 1)) == ("JPEG", 1)
+            assert image.mode in ("RGB", "L")
+
+
+@given(data=st.binary(max_size=40))
+def test_any_bytes_are_plain_or_not_in_no_time(data):
+    assert is_plain_jpeg(b"\xff\xd8" + data) in (True, False)

@@ -1,5 +1,6 @@
 """One stage by itself: its outputs appear whole or not at all."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,3 +77,21 @@ def test_a_place_where_no_folder_can_be(bench: Any) -> None:
     Path("file").touch()
     with pytest.raises(StoreError, match=r"^file/out.*: cannot be written \(Not a directory\)"):
         run_alone(bench.stages["write"](), Path("file/out"))
+
+
+@pytest.mark.parametrize("how", ["written to", "put back as it was"])
+def test_work_is_gone_on_with_while_no_input_was_written_to(
+    bench: Any, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("stop.txt").write_text("0")
+    tally = bench.stages["tally"](upto=4, stop=Path("stop.txt"))
+    monkeypatch.setenv("TALLY_STOPS_AT", "2")
+    with pytest.raises(KeyboardInterrupt):
+        run_alone(tally, Path("out"))
+    monkeypatch.delenv("TALLY_STOPS_AT")
+    before = Path("stop.txt").stat()
+    Path("stop.txt").write_text("1")
+    if how != "written to":
+        Path("stop.txt").write_text("0")
+        os.utime("stop.txt", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert run_alone(tally, Path("out")).said == [f"starts at {0 if how == 'written to' else 2}"]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from odflow.graph import InputFile, InputFolder, InputPath, Job, OutputFile, Stage, output
-from odflow.graph.content import Digests
-from odflow.graph.key import Recipe, read_inputs, recipe
+from odflow.graph.content import Content, Digests
+from odflow.graph.key import Recipe, recipe
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -49,6 +49,10 @@ class Sample(Stage):
         return [self.file.with_name("beside.txt")]
 
     def run(self, job: Job) -> None: ...
+
+
+def read_inputs(stage: Stage, digests: Digests) -> dict[str, list[Content]]:
+    return {field: [digests.content(path) for path in paths] for field, paths in stage.input_paths().items()}
 
 
 def key(stage: Stage) -> str:
