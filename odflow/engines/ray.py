@@ -191,6 +191,8 @@ class RayEngine:
 def _begin(jobs: int, address: str | None) -> None:
     """Start a Ray, or join one."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address is None:  # Ray has its workers at 15: they stand still beside anything else that computes
+        os.environ.setdefault("RAY_worker_niceness", "0")
     # Ray prints on standard output, which is for results, what it notices of nodes and processes.
     # It has no other switch for that.
     ray._private.worker._worker_logs_enabled = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -128,6 +129,14 @@ def test_needs_that_no_node_has_are_told_before_anybody_waits(
     assert str(error).startswith(
         f"train needs {told}; the largest node of the cluster has 2 cpus, 0 gpus and "
     )
+
+
+@pytest.mark.slow
+def test_workers_have_the_priority_of_this_process(ray_of_two):
+    import ray
+
+    priority = ray.remote(lambda: os.getpriority(os.PRIO_PROCESS, 0))
+    assert ray.get(priority.remote()) == os.getpriority(os.PRIO_PROCESS, 0)
 
 
 @pytest.mark.slow
