@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from odflow.errors import ConfigError
+from odflow.errors import ConfigError, nearest
 from odflow.left_out import shown
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 MAX_VALUES = 50_000
+
+MOST_NEAREST = 100
+"""Names that a nearest one is looked for of: thousands of them would take minutes."""
 
 Address = tuple[str | int, ...]
 
@@ -38,10 +42,16 @@ class Document:
     def __init__(self, data: Any, reader: _Reader) -> None:
         self.data, self.problems, self.texts = data, reader.problems, reader.texts
         self._places = reader.places
+        self._asked = 0
 
     def problem(self, message: str, *address: str | int) -> None:
         """Note that something is wrong with the value at an address."""
         self.problems.append((self.place(*address), message))
+
+    def nearest(self, word: str, known: Iterable[str]) -> str:
+        """End a message with the nearest known name, as `odflow.errors` does; of the first alone."""
+        self._asked += 1
+        return nearest(word, known) if self._asked <= MOST_NEAREST else ""
 
     def raise_problems(self) -> None:
         """Raise what was noted, in the order of the lines.
@@ -70,12 +80,6 @@ class Document:
         self._places[address] = place
         self.texts = {at: text for at, text in self.texts.items() if at[:inside] != address}
         self.texts |= {address + at: text for at, text in value.texts.items()}
-
-    def share_texts(self, source: Address, address: Address) -> None:
-        """Note that a value is written at an address as it is at another."""
-        inside = len(source)
-        found = {at[inside:]: text for at, text in self.texts.items() if at[:inside] == source}
-        self.texts |= {address + at: text for at, text in found.items()}
 
 
 def read_document(path: Path) -> Document:

@@ -85,7 +85,9 @@ class _Reading:
             raise ConfigError(f'{place}: wanted "stages:" and below it at least one stage.')
         for key in data:
             if key not in ("params", "stages"):
-                self.document.problem(f'"{key}" is unknown.{nearest(key, ["params", "stages"])}', key)
+                self.document.problem(
+                    f'"{key}" is unknown.{self.document.nearest(key, ["params", "stages"])}', key
+                )
         data["params"] = {} if data.get("params") is None else data["params"]
         data["stages"] = {name: {} if body is None else body for name, body in data["stages"].items()}
         bodies: dict[tuple[str, ...], Any] = {
@@ -267,13 +269,13 @@ class _Reading:
         if reference is None:
             return f'"{text}": wanted ${{params.NAME}}, or ${{STAGE.OUTPUT}} at the start of a path.'
         if reference.stage not in self.stages:
-            near = nearest(reference.stage, [*self.stages, "params"])
+            near = self.document.nearest(reference.stage, [*self.stages, "params"])
             return f'"{text}": there is no stage "{reference.stage}".{near}'
         if reference.stage not in self.classes:
             return ""
         outputs = self.classes[reference.stage].output_fields()
         if reference.output not in outputs:
-            near = nearest(reference.output, outputs)
+            near = self.document.nearest(reference.output, outputs)
             return f'"{text}": stage "{reference.stage}" has no output "{reference.output}".{near}'
         if stage is None or key not in stage.inputs():
             return ""

@@ -1,6 +1,7 @@
 """Pipeline files: what they mean, and all that can be wrong with them."""
 
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -263,3 +264,45 @@ def test_shapes_that_cannot_be(bench: Any, text: str, line: str) -> None:
     found = problems(bench)
     assert len(found) == 1
     assert found[0].startswith(line)
+
+
+DOUBLED = [
+    *["  a{n}: '${{params.a{m}}}${{params.a{m}}}'", "  a{n}: ['${{params.a{m}}}', '${{params.a{m}}}']"],
+    "  a{n}: {{b: '${{params.a{m}}}', c: '${{params.a{m}}}'}}",
+]
+
+
+@pytest.mark.parametrize("line", DOUBLED, ids=["text", "list", "mapping"])
+@pytest.mark.parametrize("times", [26, 40])
+def test_params_that_double_are_told_with_their_line(bench: Any, line: str, times: int) -> None:
+    lines = [line.format(n=n, m=n - 1) for n in range(1, times + 1)]
+    bench.write("\n".join(["params:", "  a0: '0123456789'", *lines, "stages:", "  write: {}"]))
+    (problem,) = problems(bench)
+    place, _, told = problem.partition(": ")
+    assert "with its params filled in the pipeline has more than 1048576 characters and values" in told
+    assert 10 < int(place.rpartition(":")[2]) < 24
+
+
+@pytest.mark.parametrize(
+    ("params", "stages"),
+    [
+        (["a: [" + "k," * 2000 + "]", "b: [" + "'${params.a}'," * 2000 + "]"], []),
+        (["a: " + "x" * 1000], ["  write: {times: [" + "'${params.a}x'," * 5000 + "]}"]),
+    ],
+    ids=["lists", "texts"],
+)
+def test_what_is_used_often_is_told_likewise(bench: Any, params: list[str], stages: list[str]) -> None:
+    bench.write(
+        "\n".join(["params:", *(f"  {one}" for one in params), "stages:", *(stages or ["  write: {}"])])
+    )
+    (problem,) = problems(bench)
+    assert problem.startswith(f"p.yaml:{3 if not stages else 4}: with its params filled in")
+
+
+def test_names_that_are_wrong_by_the_thousand_are_told_soon(bench: Any) -> None:
+    wrong = ", ".join(f"'${{x{number}.y}}'" for number in range(3000))
+    others = "\n".join(f"  a{number}: {{uses: write}}" for number in range(3000))
+    bench.write(f"stages:\n  join: {{parts: [{wrong}]}}\n{others}")
+    began = process_time()
+    assert len(problems(bench)) == 3000
+    assert process_time() - began < 60  # it took minutes
