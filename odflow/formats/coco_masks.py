@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from odflow.errors import InputError
-from odflow.formats.image_list import leaves_folder
+from odflow.formats.image_names import name_inside
 from odflow.formats.mask_classes import BACKGROUND
 from odflow.formats.masks import (
     UNCOVERED,
@@ -90,9 +90,11 @@ def _mask_set(path: Path, data: Any) -> MaskSet:
             objects[one["image_id"]].append((one.get("id"), int(one["category_id"]), one["segmentation"]))
     masks: dict[str, CocoMask] = {}
     for image in data["images"]:
-        name = str(image["file_name"])
-        if leaves_folder(name):
-            problems.append(f"{path}: has an image {name!r}; wanted a name inside the images folder.")
+        said = str(image["file_name"])
+        name = name_inside(said)
+        if name is None:
+            problems.append(f"{path}: has an image {said!r:.200}; wanted a name inside the images folder.")
+            continue
         if mask_key(name) in masks:
             problems.append(
                 f"{path}: {name} and {masks[mask_key(name)].name} have one name without extension."

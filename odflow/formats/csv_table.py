@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from odflow.errors import TableError
 from odflow.left_out import shown
 
 if TYPE_CHECKING:
     import pandas as pd
+
+ROW_END = "\r\n"
+"""How writers must end their rows in a `csv_text`. Python's csv quotes those line ends alone that the
+end of its rows has, and readers end a row at each of them."""
 
 _DELIMITERS = ",;\t|"
 _FOREIGN = (
@@ -46,12 +50,52 @@ class CsvForm:
     def lines(self, rows: Sequence[int]) -> list[int]:
         """The line of each of some rows, rising: quoted line ends and blank lines make them differ."""
         wanted, found = set(rows), []
-        with self.path.open(encoding=self.encoding, newline="") as file, suppress(csv.Error):
+        with (
+            _fields_of_any_size(self.path.stat().st_size),
+            self.path.open(encoding=self.encoding, newline="") as file,
+            suppress(csv.Error),
+        ):
             reader = csv.reader(file, delimiter=self.delimiter)
             filled = (reader.line_num for values in reader if values)
             next(filled, None)
             found = [line for row, line in enumerate(filled) if row in wanted]
         return found if len(found) == len(rows) else [row + 2 for row in rows]
+
+
+class CsvText(io.TextIOWrapper):
+    """A text file whose rows come one by one and end in `ROW_END`; each becomes one line feed."""
+
+    def write(self, row: str) -> int:
+        """Write a row."""
+        return super().write(f"{row.removesuffix(ROW_END)}\n")
+
+
+@contextmanager
+def csv_text(path: Path, mode: Literal["w", "a"] = "w") -> Iterator[CsvText]:
+    """Open a CSV file to write rows into, in UTF-8, for `csv.writer` or pandas with `ROW_END`.
+
+    Args:
+        path: the file.
+        mode: "w" for a new one, "a" to go on.
+
+    Raises:
+        TableError: a text in it is not Unicode, as the name of a file may be.
+    """
+    try:
+        with CsvText(Path(path).open(f"{mode}b"), encoding="utf-8", newline="") as file:
+            yield file
+    except UnicodeEncodeError as error:
+        found = shown(error.object[max(error.start - 20, 0) : error.end])
+        raise TableError(f"{path}: cannot hold {found}, which is not Unicode. Rename it.") from None
+
+
+@contextmanager
+def _fields_of_any_size(most: int) -> Iterator[None]:
+    before = csv.field_size_limit(max(most, 1))
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def read_csv_table(path: Path, columns: Sequence[str], texts: Sequence[str]) -> tuple[pd.DataFrame, CsvForm]:

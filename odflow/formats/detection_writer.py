@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from odflow.formats.csv_table import ROW_END, csv_text
 from odflow.formats.detections import COLUMNS
 
 if TYPE_CHECKING:
@@ -28,16 +30,16 @@ class DetectionWriter:
             path: the CSV file to write.
             names: what to call each class id; others become `UNKNOWN`.
         """
-        self._file = path.open("w", encoding="utf-8", newline="")
-        self._rows = csv.writer(self._file, lineterminator="\n")
+        self._file = ExitStack()
+        self._rows = csv.writer(self._file.enter_context(csv_text(path)), lineterminator=ROW_END)
         self._rows.writerow(COLUMNS)
         self._names = names
 
     def __enter__(self) -> DetectionWriter:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._file.close()
+    def __exit__(self, *error: Any) -> None:
+        self._file.__exit__(*error)
 
     def add(
         self,

@@ -6,14 +6,16 @@ class, score, xmin, ymin, xmax, ymax (pixels, origin at the top left), then any 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from odflow.errors import TableError, nearest
-from odflow.formats.csv_table import CsvForm, read_csv_table
-from odflow.formats.image_list import leaves_folder
+from odflow.formats.csv_table import ROW_END, CsvForm, csv_text, read_csv_table
+from odflow.formats.image_names import FolderNames, name_inside
+from odflow.formats.image_names import names_below as names_below
+from odflow.formats.numbers import FAR, column_numbers
 from odflow.left_out import SHOWN, Faults, shown
 
 if TYPE_CHECKING:
@@ -21,11 +23,10 @@ if TYPE_CHECKING:
 
 COLUMNS = ["filename", "width", "height", "class", "score", "xmin", "ymin", "xmax", "ymax"]
 _TEXT = ["filename", "class"]
-_LARGEST = 1 << 31  # pixels a side
 _NUMBERS = [name for name in COLUMNS if name not in _TEXT]
 
 
-def read_detections(path: Path, images: Path | None = None) -> pd.DataFrame:
+def read_detections(path: Path, images: Path | FolderNames | None = None) -> pd.DataFrame:
     """Read a table of boxes.
 
     Args:
@@ -38,11 +39,12 @@ def read_detections(path: Path, images: Path | None = None) -> pd.DataFrame:
 
     Returns:
         `COLUMNS` in that order, then the others in the file's order. filename and class
-        are str, width and height int64, score and the box float64.
+        are str, width and height int64, score and the box float64. Each name is in one form, see
+        `name_inside`.
 
     Raises:
-        TableError: not such a table, a column that is missing, a number that is none or
-            NaN or infinite, an image size below 1, a score outside [0, 1], a box that ends
+        TableError: not such a table, a column that is missing, a number that is none, NaN or
+            further than `FAR`, an image size below 1, a score outside [0, 1], a box that ends
             before it starts, a file name that leaves its folder. The message names file and
             line (for Parquet the row, counted from 1) of the first ten such rows.
     """
@@ -54,9 +56,7 @@ def read_detections(path: Path, images: Path | None = None) -> pd.DataFrame:
             raise TableError(f'{path}: has no column "{name}".{near} Wanted: {",".join(COLUMNS)}.')
     if "score" not in frame:
         frame["score"] = 1.0
-    renamed = names_below(frame["filename"].unique(), images) if images else {}
-    if renamed:
-        frame["filename"] = frame["filename"].map(lambda name: renamed.get(name, name)).astype("str")
+    renamed = rename(frame, images)
     numbers = _wrong_numbers(frame)  # first: it makes numbers of the columns
     wrong = {**_wrong_rows(frame), **numbers}
     _tell(path, frame, form, wrong)
@@ -66,33 +66,23 @@ def read_detections(path: Path, images: Path | None = None) -> pd.DataFrame:
     return frame
 
 
-def names_below(names: Iterable[str], images: Path) -> dict[str, str]:
-    """Bring names of a table below the folder of the images.
-
-    Names may be absolute, begin with the folder's own name, hold `\\` as on Windows, or have blanks
-    around them. The longest end of such a name that is a file in the folder is taken.
+def rename(frame: pd.DataFrame, images: Path | FolderNames | None = None) -> dict[str, str]:
+    """Bring the file names of a table, or of a part of it, to one form, in place.
 
     Args:
-        names: of images.
-        images: the folder.
+        frame: with a column filename.
+        images: as `read_detections` takes it.
 
     Returns:
-        What they become; not those that are right, and not those that no file is found for.
+        What was renamed, old name to new.
     """
-    found = {}
-    for name in names:
-        if (
-            not isinstance(name, str)
-            or "\0" in name
-            or (not leaves_folder(name) and (images / name).is_file())
-        ):
-            continue
-        parts = [part for part in name.strip().replace("\\", "/").split("/") if part not in ("", ".")]
-        ends = ("/".join(parts[start:]) for start in range(len(parts)) if ".." not in parts[start:])
-        better = next((end for end in ends if not leaves_folder(end) and _is_file(images / end)), None)
-        if better is not None and better != name:
-            found[name] = better
-    return found
+    there = frame["filename"].unique()
+    formed = {name: name_inside(name) or name for name in there}
+    below = names_below(dict.fromkeys(formed.values()), images) if images else {}
+    renamed = {name: below.get(one, one) for name, one in formed.items() if below.get(one, one) != name}
+    if renamed:
+        frame["filename"] = frame["filename"].map(lambda name: renamed.get(name, name)).astype("str")
+    return renamed
 
 
 def check_pixels(path: Path, table: pd.DataFrame) -> list[str]:
@@ -122,13 +112,6 @@ def check_pixels(path: Path, table: pd.DataFrame) -> list[str]:
     return list(table["filename"][inside & (box % 1 != 0).any(axis=1)])
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
 def write_detections(frame: pd.DataFrame, path: Path) -> None:
     """Write a table of boxes; `read_detections` gives an equal one back.
 
@@ -145,9 +128,8 @@ def write_detections(frame: pd.DataFrame, path: Path) -> None:
         frame.to_parquet(path, index=False)
         return
     whole = [name for name in _NUMBERS if (frame[name] % 1 == 0).all()]
-    frame.astype(dict.fromkeys(whole, "int64")).to_csv(
-        path, index=False, lineterminator="\n", encoding="utf-8"
-    )
+    with csv_text(path) as file:
+        frame.astype(dict.fromkeys(whole, "int64")).to_csv(file, index=False, lineterminator=ROW_END)
 
 
 def _read_csv(path: Path) -> tuple[pd.DataFrame, CsvForm | None]:
@@ -172,20 +154,25 @@ def _need_pyarrow(path: Path) -> None:
 def _wrong_numbers(frame: pd.DataFrame) -> dict[int, str]:
     """What is wrong with numbers, by row; the columns become numbers, NaN where they are wrong."""
     import numpy as np
-    import pandas as pd
 
     wrong: dict[int, str] = {}
     for name in _NUMBERS:
-        numbers = pd.to_numeric(frame[name], errors="coerce").to_numpy("float64", na_value=np.nan)
-        bad = ~np.isfinite(numbers)
-        if name in ("width", "height"):
-            bad |= (numbers < 1) | (numbers % 1 != 0) | (numbers > _LARGEST)
-        wanted = "a whole number above 0" if name in ("width", "height") else "a number"
+        numbers, side = column_numbers(frame[name]), name in ("width", "height")
+        far = np.isfinite(numbers) & (np.abs(numbers) > FAR)
+        bad = far | ~np.isfinite(numbers)
+        if side:
+            bad |= (numbers < 1) | (numbers != np.floor(numbers))
         for row in bad.nonzero()[0].tolist():
             found = f"{frame[name].iloc[row]!s:.40}" or "empty"
-            wrong.setdefault(row, f"{name} is {found}; wanted {wanted}.")
-        frame[name] = numbers
+            wrong.setdefault(row, f"{name} is {found}; wanted {_wanted(side, bool(far[row]))}.")
+        frame[name] = np.where(bad, np.nan, numbers)
     return wrong
+
+
+def _wanted(side: bool, far: bool) -> str:
+    if far:
+        return f"{1 if side else -FAR} to {FAR} pixels"
+    return "a whole number above 0" if side else "a number"
 
 
 def _wrong_rows(frame: pd.DataFrame) -> dict[int, str]:
@@ -197,9 +184,7 @@ def _wrong_rows(frame: pd.DataFrame) -> dict[int, str]:
             wrong.setdefault(row, f"the box has a negative size: {values}.")
     for row in ((frame["score"] < 0) | (frame["score"] > 1)).to_numpy().nonzero()[0].tolist():
         wrong.setdefault(row, f"score is {frame['score'].iloc[row]:g}; wanted 0 to 1.")
-    outside = [
-        name for name in frame["filename"].unique() if not isinstance(name, str) or leaves_folder(name)
-    ]
+    outside = [name for name in frame["filename"].unique() if name_inside(name) is None]
     for row in frame["filename"].isin(outside).to_numpy().nonzero()[0].tolist():
         wrong.setdefault(row, "filename must be a name inside the images folder.")
     for row in (frame["class"] == "").to_numpy().nonzero()[0].tolist():
@@ -214,6 +199,6 @@ def _tell(path: Path, frame: pd.DataFrame, form: CsvForm | None, wrong: Mapping[
     lines = form.lines(first) if form and first else [row + 1 for row in first]
     faults = Faults()
     for row, line in zip(first, lines, strict=True):
-        faults.add(f"{path}:{line}: {shown(str(frame['filename'].iloc[row]))}: {wrong[row]}")
+        faults.add(f"{path}:{line}: {shown(str(frame['filename'].iloc[row]))[:200]}: {wrong[row]}")
     faults.lines += [""] * len(rows[SHOWN:])  # counted, not told
     faults.raise_all(TableError)

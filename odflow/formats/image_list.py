@@ -1,15 +1,14 @@
-"""Names of images: list files, and names that may not lead out of their folder."""
+"""List files: names of images, one a line."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from odflow.errors import InputError
+from odflow.formats.image_names import FolderNames, list_fault, name_inside
 from odflow.formats.text_files import encoding_by_mark, lines_of
-
-_OUTSIDE = re.compile(r"^$|^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\0")
+from odflow.left_out import shown
 
 
 def read_image_list(path: Path, root: Path) -> list[str]:
@@ -20,12 +19,31 @@ def read_image_list(path: Path, root: Path) -> list[str]:
         root: the folder that holds the images.
 
     Returns:
-        Names relative to `root`, POSIX.
+        Names relative to `root` in one form, spelled as the folder has them; see `FolderNames`.
 
     Raises:
         InputError: as `find_images`.
     """
-    names = (_listed(place, line, Path(root)) for place, line in list_lines(path))
+    known = FolderNames(root)
+    names = (_listed(place, line, Path(root), known) for place, line in list_lines(path))
+    return list(dict.fromkeys(names))
+
+
+def listed_names(path: Path) -> list[str]:
+    """Read the names of a list file without a look at the images, in its order, each once.
+
+    Returns:
+        Names in one form, see `name_inside`.
+
+    Raises:
+        InputError: as `list_lines`, or a line that is no name inside a folder.
+    """
+    names = []
+    for place, line in list_lines(path):
+        name = name_inside(line)
+        if name is None:
+            raise InputError(f"{place}: {shown(line)[:200]}: wanted a name inside the images folder.")
+        names.append(name)
     return list(dict.fromkeys(names))
 
 
@@ -59,29 +77,30 @@ def write_image_list(path: Path, names: Iterable[str]) -> None:
     """
     names = list(names)
     for name in names:
-        if name.splitlines() != [name] or name != name.strip() or name.startswith("#"):
-            raise InputError(f"{name!r}: a line of a list cannot hold this name. Rename the image.")
-    Path(path).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+        fault = list_fault(name)
+        if fault:
+            raise InputError(
+                f"{path}: a line of a list cannot hold this name, which {fault}: {shown(name)[:200]}. "
+                "Rename the image."
+            )
+    text = "".join(f"{name}\n" for name in names)
+    Path(path).write_text(text, encoding="utf-8", newline="\n")
 
 
-def leaves_folder(name: str) -> bool:
-    """Tell whether a name from a table or list would lead out of its folder.
-
-    >>> [leaves_folder(name) for name in ("a/b.jpg", "a/../../b.jpg", "/etc/passwd", "..b.jpg")]
-    [False, True, True, False]
-    """
-    return _OUTSIDE.search(name) is not None
-
-
-def _listed(place: str, line: str, root: Path) -> str:
+def _listed(place: str, line: str, root: Path, known: FolderNames) -> str:
     name = line
     if Path(line).is_absolute():
         if not Path(line).is_relative_to(root.absolute()):
-            raise InputError(f"{place}: {line} lies outside {root}. Give root, the folder of the images.")
+            raise InputError(
+                f"{place}: {shown(line)[:200]} lies outside {root}. Give root, the folder of the images."
+            )
         name = Path(line).relative_to(root.absolute()).as_posix()
-    if leaves_folder(name):
-        raise InputError(f"{place}: {line} leads out of {root}. Name an image inside it.")
-    name = Path(name).as_posix()
-    if not (root / name).is_file():
-        raise InputError(f"{place}: no such image: {root / name}. Lines are relative to {root}.")
-    return name
+    inside = name_inside(name)
+    if inside is None:
+        raise InputError(f"{place}: {shown(line)[:200]} leads out of {root}. Name an image inside it.")
+    found = known.find(inside) or known.find(inside.replace("\\", "/"))
+    if found is None:
+        raise InputError(
+            f"{place}: no such image: {root / shown(inside)[:200]}. Lines are relative to {root}."
+        )
+    return found

@@ -18,6 +18,7 @@ from odflow.formats.image_forms import (
     suffix_of,
 )
 from odflow.formats.image_list import read_image_list
+from odflow.formats.image_names import list_fault, merge_alike
 from odflow.left_out import LeftOut
 
 _WANTED = "Give a folder with JPEG, PNG, BMP or WebP files."
@@ -39,7 +40,8 @@ class ImageSearch:
         images: sorted by name.
         left_out: a kind each of what a person may hold for images of the folder too:
             `images_of_other_forms`, `images_hidden`, `links_broken`, `folders_linked`,
-            `folders_unreadable`. For `Job.leave_out`.
+            `folders_unreadable`, `images_with_unfit_names` (see `list_fault`), `images_named_twice`
+            (see `merge_alike`). For `Job.leave_out`.
     """
 
     images: list[ImageFile]
@@ -73,13 +75,13 @@ def search_images(folder: Path, root: Path | None = None) -> ImageSearch:
 
     Raises:
         InputError: no such folder or list, no image in it (the message says what there is
-            instead), a line that names no file or one outside the root, a name that is not
-            UTF-8. The message names file and line.
+            instead), a line that names no file or one outside the root. The message names file
+            and line.
     """
     if not Path(folder).is_dir():
         return ImageSearch(_listed(Path(folder), root))
     walk = _Walk(Path(folder))
-    images = sorted(walk.images(), key=lambda image: image.name)
+    images = walk.sorted_images()
     left_out = tuple(walk.left_out())
     if not images:
         raise InputError(_nothing(folder, left_out))
@@ -153,6 +155,14 @@ class _Walk:
     broken: list[str] = field(default_factory=list)
     linked: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    unfit: dict[str, str] = field(default_factory=dict)
+    twice: dict[str, str] = field(default_factory=dict)
+
+    def sorted_images(self) -> list[ImageFile]:
+        """The images by name, each file under one of the names that are alike."""
+        images = {image.name: image for image in self.images()}
+        self.twice = merge_alike(self.folder, images)
+        return [images[name] for name in sorted(images) if name not in self.twice]
 
     def images(self) -> Iterator[ImageFile]:
         """The images, in any order."""
@@ -164,12 +174,13 @@ class _Walk:
             for file in files:
                 if hidden or file.startswith("."):
                     self._hide(before, file)
-                elif self._is_image(f"{at}/{file}", before + file):
-                    yield ImageFile(_utf8(before + file), Path(at, file))
+                elif self._is_image(f"{at}/{file}", before + file) and self._fits(before + file):
+                    yield ImageFile(before + file, Path(at, file))
 
     def left_out(self) -> Iterator[LeftOut]:
         """What the walk passed over, the kinds that there are."""
         forms = ", ".join(sorted(set(self.forms.values())))
+        faults = " or ".join(sorted(set(self.unfit.values())))
         for name, what, names, advice in (
             (
                 "images_of_other_forms",
@@ -181,6 +192,13 @@ class _Walk:
             ("links_broken", "images left out, which are links to nowhere", self.broken, ""),
             ("folders_linked", "linked folders not entered", self.linked, "Give what they lead to."),
             ("folders_unreadable", "folders left out, which cannot be listed", self.unreadable, ""),
+            (
+                "images_with_unfit_names",
+                f"images left out, whose names no list can hold: one {faults}",
+                self.unfit,
+                "Rename them.",
+            ),
+            ("images_named_twice", "names left out, which are other names' files", self.twice, ""),
         ):
             if names:
                 yield LeftOut(name, len(names), what, sorted(names), advice)
@@ -197,6 +215,12 @@ class _Walk:
         if form:
             self.forms[name] = form
         return image_format(start) is not None
+
+    def _fits(self, name: str) -> bool:
+        fault = list_fault(name)
+        if fault:
+            self.unfit[name] = fault
+        return fault is None
 
     def _hide(self, before: str, file: str) -> None:
         # macOS writes a ._FILE beside each file on foreign disks
@@ -218,11 +242,3 @@ def _start(path: str) -> bytes:
         return b""
     finally:
         os.close(file)
-
-
-def _utf8(name: str) -> str:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{name!r}: the name of this image is not UTF-8. Rename it.") from None
-    return name

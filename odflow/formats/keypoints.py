@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from odflow.errors import TableError
-from odflow.formats.image_list import leaves_folder
+from odflow.formats.csv_table import ROW_END, csv_text
+from odflow.formats.image_names import name_inside
+from odflow.formats.numbers import FAR, column_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +41,6 @@ OPTIONAL = (
 """Columns that a table may have before its joints, in this order; a cell may be empty."""
 
 _TEXT = ("filename", "split")
-_FAR = 1_000_000  # beyond it nothing is an image's, and float32 loses single pixels soon after
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,11 @@ def joint_columns(joint: str) -> list[str]:
     ['nose_x', 'nose_y', 'nose_v']
     """
     return [f"{joint}_{axis}" for axis in "xyv"]
+
+
+def most_of(column: str) -> int:
+    """The largest number that a column of `OPTIONAL`, or a size, can hold: no image is as large."""
+    return FAR * FAR if column == "area" else FAR
 
 
 def joints_of(frame: pd.DataFrame, joints: Sequence[str]) -> NDArray[np.float32]:
@@ -109,6 +115,8 @@ def read_keypoints(
     _check_columns(path, frame, joints)
     frame.index = np.arange(1, len(frame) + 1)
     texts = {name: frame[name].fillna("").astype(str) for name in _TEXT if name in frame}
+    formed = {name: name_inside(name) or name for name in texts["filename"].unique()}
+    texts["filename"] = texts["filename"].map(formed).astype(str)
     first = [*REQUIRED, *(name for name in OPTIONAL if name in frame)]
     first += [column for joint in joints for column in joint_columns(joint)]
     numeric = [name for name in first if name not in _TEXT]
@@ -142,9 +150,8 @@ def write_keypoints(frame: pd.DataFrame, path: Path) -> None:
         frame.to_parquet(path, index=False)
         return
     whole = [name for name in frame if frame[name].dtype.kind == "f" and _is_whole(frame[name].to_numpy())]
-    frame.astype(dict.fromkeys(whole, "Int64")).to_csv(
-        path, index=False, lineterminator="\n", encoding="utf-8"
-    )
+    with csv_text(path) as file:
+        frame.astype(dict.fromkeys(whole, "Int64")).to_csv(file, index=False, lineterminator=ROW_END)
 
 
 def _is_whole(values: NDArray[np.float64]) -> bool:
@@ -212,18 +219,21 @@ def _numbers(
     wrong = np.full(len(frame), "", object)
     numbers = {}
     for name in columns:
-        numbers[name] = pd.to_numeric(frame[name], errors="coerce").astype("float64")
+        numbers[name] = pd.Series(column_numbers(frame[name]), frame.index)
         bad = (numbers[name].isna() & frame[name].notna()) | np.isinf(numbers[name])
         wrong[bad.to_numpy() & (wrong == "")] = f"{name} is no number"
     return numbers, wrong
 
 
 def _wrong_rows(frame: pd.DataFrame) -> Iterator[tuple[pd.Series[bool], str]]:
-    outside = {name for name in frame["filename"].unique() if leaves_folder(name)}
+    outside = {name for name in frame["filename"].unique() if name_inside(name) is None}
     yield frame["filename"].isin(outside), "filename is no name inside the images folder"
     yield ~((frame["person"] >= 0) & (frame["person"] % 1 == 0)), "person is no whole number from 0"
     for name in ("width", "height"):
         yield (frame[name] < 1) | (frame[name] % 1 > 0), f"{name} is no whole number above 0"
+    for name in ("person", "width", "height", *OPTIONAL):
+        if name in frame and name not in _TEXT:
+            yield frame[name].abs() > most_of(name), f"{name} is beyond {most_of(name)}"
 
 
 def _wrong_joints(frame: pd.DataFrame, joints: Sequence[str]) -> Iterator[tuple[pd.Series[bool], str]]:
@@ -231,8 +241,8 @@ def _wrong_joints(frame: pd.DataFrame, joints: Sequence[str]) -> Iterator[tuple[
         x, y, v = (frame[column] for column in joint_columns(joint))
         yield ~v.isin([0, 1, 2]), f"{joint}_v is not 0, 1 or 2"
         yield (v > 0) & (x.isna() | y.isna()), f"{joint} is labelled and has no coordinates (NaN)"
-        far = (x.abs() > _FAR) | (y.abs() > _FAR)
-        yield far, f"{joint} lies more than {_FAR} pixels away"
+        far = (x.abs() > FAR) | (y.abs() > FAR)
+        yield far, f"{joint} lies more than {FAR} pixels away"
 
 
 def _tell(fault: Fault, reject: Callable[[Fault], None] | None) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from odflow.errors import InputError, TableError
 from odflow.formats.detections import COLUMNS
 from odflow.formats.drawn_boxes import Drawing, DrawnBox
-from odflow.formats.image_list import leaves_folder
+from odflow.formats.image_names import name_inside
 from odflow.formats.images import ImageFile
 from odflow.formats.text_files import decode_text, has_controls, read_bytes
 from odflow.left_out import shown
@@ -132,13 +132,14 @@ def _entry(place: str, entry: Any) -> tuple[str, dict[str, Any]]:
     if not isinstance(entry, dict) or not isinstance(entry.get("image"), str):
         raise TableError(f"{place}: names no image. Wanted {_FORM}.")
     said, meshes = entry["image"], entry.get("meshes")
-    if leaves_folder(said):
+    name = name_inside(said)
+    if name is None:
         raise TableError(f"{place}: {shown(said)[:100]} leads out of the folder. Name an image inside it.")
     if isinstance(meshes, _Twice):
         return _entry(place, meshes)
     if not isinstance(meshes, dict):
         raise TableError(f"{place} ({shown(said)[:100]}): has no meshes. Wanted {_FORM}.")
-    return said, meshes
+    return name, meshes
 
 
 def _drawing(place: str, meshes: dict[str, Any]) -> Drawing:

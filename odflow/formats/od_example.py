@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from odflow.errors import TableError
 from odflow.formats.encoding import EncodedImage
 from odflow.formats.example import example_pieces
+from odflow.formats.numbers import FAR, column_numbers
 from odflow.ops.boxes import to_normalized
 
 if TYPE_CHECKING:
@@ -81,10 +82,9 @@ def boxes_of_table(table: pd.DataFrame, ids: Mapping[str, int]) -> Boxes:
 
 
 def _numbers(table: pd.DataFrame, column: str, kind: str) -> NDArray[Any]:
-    import pandas as pd
-
-    numbers = pd.to_numeric(table[column], errors="coerce").to_numpy("float64")
-    bad = ~np.isfinite(numbers)
+    given = table[column]
+    numbers = column_numbers(given.astype("int64") if given.dtype.kind == "b" else given)
+    bad = ~(np.abs(numbers) <= FAR * FAR)  # NaN too
     if bad.any():
         name, found = table[["filename", column]].iloc[int(bad.argmax())]
         raise TableError(f'{name}: {column} is "{found}"; wanted a number, or no such column.')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from math import isfinite
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from odflow.errors import InputError
-from odflow.formats.image_list import leaves_folder
-from odflow.formats.keypoints import REQUIRED, Fault, joint_columns
+from odflow.formats.image_names import name_inside
+from odflow.formats.keypoints import REQUIRED, Fault, joint_columns, most_of
+from odflow.formats.numbers import FAR
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,14 +86,17 @@ def gather_people(path: Path, form: PoseFormat[Entry], entries: Iterable[Entry])
     for place, entry in enumerate(entries):
         name: str | None = "no image"
         try:
-            name = form.image(entry)
-            if name is None:
+            said = form.image(entry)
+            if said is None:
                 continue
-            if not isinstance(name, str) or leaves_folder(name):
+            name = name_inside(said)
+            if name is None:
+                name = said
                 raise InputError("its image is no name inside the images folder")
             known, xyv = form.person(entry)
             if xyv.shape != (len(form.joints), 3):
                 raise InputError(f"its joints have the shape {xyv.shape}; wanted {len(form.joints)} joints")
+            _check_near(form.joints, known, xyv)
         except _UNFIT as error:
             people.left_out.append(Fault(people.where(place, name), *_reason(error)))
             continue
@@ -101,6 +105,17 @@ def gather_people(path: Path, form: PoseFormat[Entry], entries: Iterable[Entry])
         joints.append(xyv)
         numbers[name] += 1
     return _mended(replace(people, table=_table(form.joints, facts, joints)))
+
+
+def _check_near(joints: Sequence[str], facts: Mapping[str, object], xyv: NDArray[np.float64]) -> None:
+    """Refuse what is beyond all images; NaN and infinity count as not known."""
+    xy = np.abs(xyv[:, :2])
+    far = ((xy > FAR) & np.isfinite(xy)).any(axis=1)
+    if far.any():
+        raise InputError(f"{joints[int(far.argmax())]} lies more than {FAR} pixels away")
+    for name, value in facts.items():
+        if isinstance(value, (int, float)) and most_of(name) < abs(value) < np.inf:
+            raise InputError(f"its {name} is beyond {most_of(name)}")
 
 
 def _table(

@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 
 from odflow.errors import InputError, TableError
 from odflow.formats.drawn_boxes import Drawing, DrawnBox
+from odflow.formats.numbers import FAR
 from odflow.formats.text_files import read_bytes
 from odflow.formats.xml_files import parse_xml
 from odflow.left_out import shown
@@ -18,7 +19,6 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _TURNED = ("cx", "cy", "w", "h", "angle")  # of roLabelImg; the angle in radians
 _POINT = re.compile(r"([xy])\d*")
 _LINE_BREAK = re.compile(r"\s*[\x00-\x1f\x7f-\x9f]\s*")  # what pretty printers put into names
-_FAR = 1e9  # pixels: no image is as large
 
 
 def read_voc(path: Path) -> Drawing:
@@ -135,4 +135,4 @@ def _number(text: str | None) -> float:
         number = float(text or "") if "_" not in (text or "") else math.nan
     except ValueError:
         return math.nan
-    return number if abs(number) < _FAR else math.nan
+    return number if abs(number) <= FAR else math.nan

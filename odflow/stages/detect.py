@@ -31,7 +31,7 @@ _NAMED_AT_MOST = 20
 class Detect(DetectorStage):
     """Run a trained detector over images and write what it finds."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     resumes: ClassVar[bool] = True
 
     images: InputPath = Field(description="folder of images, or text file with one image a line")
@@ -114,14 +114,15 @@ class Detect(DetectorStage):
         """Write both tables."""
         import numpy as np
 
+        from odflow.formats.csv_table import ROW_END, csv_text
         from odflow.formats.detection_writer import DetectionWriter
 
         seen = _Summary(unknown)
         with (
             DetectionWriter(self.detections, names) as table,
-            self.images_seen.open("w", encoding="utf-8", newline="") as file,
+            csv_text(self.images_seen) as file,
         ):
-            rows = csv.writer(file, lineterminator="\n")
+            rows = csv.writer(file, lineterminator=ROW_END)
             rows.writerow(["filename", "width", "height", "detections", "status", "error"])
             for name, height, width, error, boxes, scores, classes, resized in looks:
                 seen.take(name, error, classes, resized)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -33,6 +33,8 @@ class Filter(Stage):
     drop_classes, min_score and min_scores, min_side, max_side, min_area, max_area,
     nms_iou, nms_iou_across, max_per_image. Classes are named as they are after rename.
     """
+
+    version: ClassVar[int] = 2
 
     detections: InputFile = Field(description="table of boxes, CSV or Parquet")
     label_map: InputFile | None = Field(

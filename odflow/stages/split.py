@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
-from odflow.errors import InputError, TableError, nearest
+from odflow.errors import InputError
 from odflow.graph.job import Job
 from odflow.graph.stage import InputFile, OutputFile, Stage, output
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 class Split(Stage):
     """Split the images of a table into a training and a validation side, copies of one together."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     detections: InputFile = Field(description="table of boxes to split, CSV or Parquet")
     images_seen: InputFile | None = Field(
@@ -82,12 +81,13 @@ class Split(Stage):
         """Write the boxes and the image names of both sides."""
         from odflow.formats.detections import read_detections, write_detections
         from odflow.formats.image_list import write_image_list
+        from odflow.formats.images_seen import read_images_seen
         from odflow.ops.split import split_by_count, split_by_hash
 
         boxes = read_detections(self.detections)
         names = set(boxes["filename"])
         if self.keep_empty and self.images_seen is not None:
-            names |= _seen(self.images_seen)
+            names |= set(read_images_seen(self.images_seen))
         group = self._groups(job, names)
         if self.train_count is None:
             sides = split_by_hash(names, self.valid_fraction, group.__getitem__)
@@ -139,20 +139,3 @@ def _tell(job: Job, what: str, kind: str, groups: dict[str, str]) -> None:
     job.say(f"{images} images {what.format(number)}; those of one are on one side")
     job.count(f"{kind}_kept_together", number)
     job.count(f"images_of_{kind}", images)
-
-
-def _seen(path: Path) -> set[str]:
-    """Names of the images that could be read, of a table as `detect` writes it, or of those in a list."""
-    import csv
-
-    from odflow.formats.image_list import list_lines
-
-    if path.suffix != ".csv":
-        return {name for _, name in list_lines(path)}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        for column in ("filename", "status"):
-            if column not in (reader.fieldnames or ()):
-                near = nearest(column, reader.fieldnames or ())
-                raise TableError(f'{path}: has no column "{column}".{near} Give detect\'s, or a list (.txt).')
-        return {row["filename"] for row in reader if row["status"] == "ok"}

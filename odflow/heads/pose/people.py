@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from odflow.errors import TableError, nearest
-from odflow.formats.image_list import list_lines
+from odflow.formats.image_list import listed_names
 from odflow.formats.images import ImageFile
 from odflow.heads.pose.person import SCALE, people_of_table
 from odflow.ops.keypoint_metrics import joint_boxes
@@ -114,7 +114,7 @@ def chosen(
             raise TableError(f'{path}: has nobody of the split "{split}".{known}')
         table = table[table["split"] == split]
     if image_list is not None:
-        names = {Path(name).as_posix() for _, name in list_lines(image_list)}
+        names = set(listed_names(image_list))
         table = table[table["filename"].isin(names)]
         if not len(table):
             raise TableError(f"{path}: has nobody in the {len(names)} images of {image_list}.")

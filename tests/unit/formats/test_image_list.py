@@ -1,7 +1,8 @@
 import pytest
 
 from odflow.errors import InputError
-from odflow.formats.image_list import leaves_folder, list_lines, write_image_list
+from odflow.formats.image_list import list_lines, write_image_list
+from odflow.formats.image_names import leaves_folder
 
 
 def test_what_is_written_reads_back(tmp_path):

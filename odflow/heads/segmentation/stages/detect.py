@@ -189,8 +189,10 @@ class Detect(Stage):
         return self.masks / f"{mask_key(name)}.png"
 
     def _list(self, seen: Iterable[_Look]) -> None:
-        with self.images_seen.open("w", encoding="utf-8", newline="") as file:
-            rows = csv.writer(file, lineterminator="\n")
+        from odflow.formats.csv_table import ROW_END, csv_text
+
+        with csv_text(self.images_seen) as file:
+            rows = csv.writer(file, lineterminator=ROW_END)
             rows.writerow(["filename", "width", "height", "status", "error"])
             for name, height, width, error in seen:
                 rows.writerow([name, width, height, "unreadable" if error else "ok", error])

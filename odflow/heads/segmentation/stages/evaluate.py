@@ -96,8 +96,10 @@ class Evaluate(Stage):
         _tell(job, metrics, classes, total)
 
     def _write_confusion(self, confusion: NDArray[np.int64], classes: Sequence[str]) -> None:
-        with self.confusion.open("w", encoding="utf-8", newline="") as file:
-            rows = csv.writer(file, lineterminator="\n")
+        from odflow.formats.csv_table import ROW_END, csv_text
+
+        with csv_text(self.confusion) as file:
+            rows = csv.writer(file, lineterminator=ROW_END)
             rows.writerow(["truth", *classes])
             rows.writerows([name, *row] for name, row in zip(classes, confusion.tolist(), strict=True))
 
