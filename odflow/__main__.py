@@ -3,6 +3,7 @@
 import sys
 
 from odflow.cli import main
+from odflow.graph.request import leave
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(leave(main()))

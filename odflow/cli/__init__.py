@@ -7,12 +7,14 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from odflow import __version__
 from odflow.cli.commands import COMMANDS, start
 from odflow.cli.parser import Parser
 from odflow.errors import ConfigError, OdflowError, nearest
 from odflow.graph.registry import Registry
+from odflow.graph.remote_url import without_secrets
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
 _log = logging.getLogger("odflow")
@@ -95,6 +97,8 @@ def _set_up_logging(debug: bool) -> None:
     _log.handlers = [handler]
     _log.propagate = False
     _log.setLevel(logging.DEBUG if debug else logging.INFO)
+    if logging.lastResort:  # what packages warn of
+        logging.lastResort.setFormatter(handler.formatter)
     if not debug:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         for noisy in ("tensorflow", "absl"):
@@ -102,7 +106,10 @@ def _set_up_logging(debug: bool) -> None:
 
 
 class _Format(logging.Formatter):
-    """The message alone; before it who remarks, where that is a stage, and that it is a warning."""
+    """The message alone; before it who remarks, where that is a stage, and that it is a warning.
+
+    What packages say in tracebacks goes without the secrets of URLs.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
@@ -111,3 +118,7 @@ class _Format(logging.Formatter):
         stage = record.name.removeprefix("odflow.")
         own = record.name == "odflow" or stage in ("run", "store", "record")
         return text if own else f"{stage}: {text}"
+
+    def formatException(self, ei: Any) -> str:
+        """The traceback."""
+        return without_secrets(super().formatException(ei))

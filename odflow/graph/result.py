@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
+from typing import Any, NoReturn
 
 from odflow.graph.content import Content, Entry
+from odflow.graph.stage import Stage
+from odflow.left_out import shown
+
+LARGEST_MANIFEST = 32 * 2**20
+"""Bytes: about 200,000 files."""
+
+_LARGEST_NUMBER = 2**63 - 1
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -72,35 +84,164 @@ def manifest(result: Result) -> str:
     return json.dumps(told, indent=1) + "\n"
 
 
+def read_result(folder: Path) -> Result:
+    """Read result.json of a folder.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: see `read_manifest`.
+    """
+    with (folder / "result.json").open("rb") as file:
+        data = file.read(LARGEST_MANIFEST + 1)
+    if len(data) > LARGEST_MANIFEST:
+        raise ValueError(f"holds more than {LARGEST_MANIFEST} bytes")
+    return read_manifest(data.decode("utf-8"), folder)
+
+
 def read_manifest(text: str, home: Path) -> Result:
-    """Read what `manifest` wrote, perhaps on another machine.
+    """Read what `manifest` wrote, perhaps on another machine, perhaps somebody who means harm.
 
     Args:
         text: of result.json.
         home: folder of the result.
 
     Raises:
-        ValueError: it is damaged, or names a file outside its folder.
+        ValueError: it is damaged, or tells what no result holds; the message says where.
     """
     try:
-        data = json.loads(text)
-        outputs = {field: _made(output) for field, output in data["outputs"].items()}
-        said = [str(line) for line in data["said"]]
-        counts = {str(name): int(number) for name, number in data.get("counts", {}).items()}
-        return Result(home, outputs, said, float(data["seconds"]), counts)
-    except (LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"is no manifest of a result ({error!r})") from error
+        data = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
+        return _result(_object(data, "it"), home)
+    except RecursionError:
+        raise ValueError("is nested too deep") from None
+    except ValueError as error:  # one line, whatever the names in it are
+        raise ValueError(shown(str(error))[:300]) from None
 
 
-def _made(data: Mapping[str, object]) -> Made:
-    files = data["files"]
-    if not isinstance(files, list):
-        raise ValueError("is no manifest of a result")
-    entries = tuple(Entry(str(path), int(size), str(sha256)) for path, size, sha256 in files)
-    for name in (str(data["name"]), *(entry.path for entry in entries)):
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise ValueError(f"names the file {name!r}, which leaves its folder")
-    content = Content(bool(data["folder"]), entries)
-    if content.digest != data["digest"]:
-        raise ValueError("does not agree with its own digest")
-    return Made(str(data["name"]), content)
+def misfit(result: Result, stage: Stage) -> str | None:
+    """What tells that a stage did not make a result: an output of another kind than it declares.
+
+    >>> from odflow.graph.stage import OutputFile, output
+    >>> class Write(Stage):
+    ...     text: OutputFile = output("text.txt")
+    >>> made = Made("text.txt", Content(True, ()))
+    >>> misfit(Result(Path("home"), {"text": made}, [], 0.0), Write())
+    'its output text is a folder, where a file belongs'
+    """
+    for name, mark in stage.output_fields().items():
+        made = result.outputs.get(name)
+        found = "folder" if made and made.content.folder else "file"
+        if made and mark.kind not in ("path", found):
+            return f"its output {name} is a {found}, where a {mark.kind} belongs"
+    return None
+
+
+def _result(told: Mapping[str, Any], home: Path) -> Result:
+    outputs = _object(_get(told, "outputs"), "outputs")
+    made = {field: _made(output, field) for field, output in outputs.items()}
+    names = sorted(PurePosixPath(one.name).parts for one in made.values())
+    if any(parts == after[: len(parts)] for parts, after in pairwise(names)):
+        raise ValueError("has two outputs in one place")
+    said = [_text(line, "said") for line in _list(_get(told, "said"), "said")]
+    counts = _object(told.get("counts", {}), "counts")
+    numbers = {name: _whole(number, f"counts.{name}") for name, number in counts.items()}
+    return Result(home, made, said, _seconds(_get(told, "seconds")), numbers)
+
+
+def _made(data: object, field: str) -> Made:
+    told = _object(data, field)
+    name = _text(_get(told, "name"), f"{field}.name")
+    _check_path(name, field)
+    folder = _get(told, "folder")
+    if not isinstance(folder, bool):
+        raise ValueError(f"{field}.folder is {folder!r:.40}, not true or false")
+    content = Content(folder, tuple(_entry(file, field) for file in _list(_get(told, "files"), field)))
+    _check_paths(content, field)
+    if content.size != _get(told, "size") or content.digest != _get(told, "digest"):
+        raise ValueError(f"{field} does not agree with its own digest and size")
+    return Made(name, content)
+
+
+def _entry(data: object, field: str) -> Entry:
+    file = _list(data, field)
+    if len(file) != 3:
+        raise ValueError(f"{field}.files holds {file!r:.80}, not path, size and SHA-256")
+    path, size, sha256 = file
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+        raise ValueError(f"{field}.files: {sha256!r:.80} is not a SHA-256")
+    if _whole(size, f"{field}.files") < 0:
+        raise ValueError(f"{field}.files: {size} is not a number of bytes")
+    return Entry(_text(path, f"{field}.files"), size, sha256)
+
+
+def _check_paths(content: Content, field: str) -> None:
+    paths = [entry.path for entry in content.entries]
+    if not content.folder:
+        if paths != [""]:
+            raise ValueError(f"{field} is a file, and {len(paths)} files are named")
+        return
+    for path in paths:
+        _check_path(path, field)
+    raw = [os.fsencode(path) for path in paths]
+    if any(one >= after for one, after in pairwise(raw)):
+        raise ValueError(f"{field}.files is not sorted, or names a file twice")
+    files = set(paths)
+    for path in paths:
+        above = next((str(one) for one in PurePosixPath(path).parents if str(one) in files), None)
+        if above is not None:
+            raise ValueError(f"{field}.files names {path!r:.80} below the file {above!r:.80}")
+
+
+def _check_path(path: str, field: str) -> None:
+    os.fsencode(path)  # a ValueError where no file can have this name
+    plain = PurePosixPath(path)
+    if plain.is_absolute() or ".." in plain.parts:
+        raise ValueError(f"{field} names the file {path!r:.80}, which leaves its folder")
+    if path != plain.as_posix() or path == "." or "\0" in path:
+        raise ValueError(f"{field} names the file {path!r:.80}, which is not a plain relative path")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("says something twice")
+    return found
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"holds {constant}")
+
+
+def _get(told: Mapping[str, Any], name: str) -> Any:
+    if name not in told:
+        raise ValueError(f"lacks {name}")
+    return told[name]
+
+
+def _object(value: object, place: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{place} is {value!r:.40}, not an object")
+    return value
+
+
+def _list(value: object, place: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{place} is {value!r:.40}, not a list")
+    return value
+
+
+def _text(value: object, place: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{place} holds {value!r:.40}, not a text")
+    return value
+
+
+def _whole(value: object, place: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > _LARGEST_NUMBER:
+        raise ValueError(f"{place} holds {value!r:.40}, not a whole number")
+    return value
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LARGEST_NUMBER:
+        raise ValueError(f"seconds is {value!r:.40}")
+    return float(value)

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from odflow.errors import InputError, RemoteError, StoreError
+from odflow.errors import DamagedError, InputError, RemoteError, StoreError
 from odflow.graph.content import Digests, Entry, changes
 from odflow.graph.disk import (
     flush,
@@ -39,7 +39,8 @@ from odflow.graph.disk import (
     write_whole,
 )
 from odflow.graph.memory import Memory
-from odflow.graph.result import Made, Result, manifest, read_manifest
+from odflow.graph.remote_url import without_secrets
+from odflow.graph.result import Made, Result, manifest, misfit, read_manifest, read_result
 from odflow.graph.stage import Stage
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class Store:
     """
 
     def __init__(self, folder: Path, remote: Remote | None = None) -> None:
-        self.folder, self.remote, self._sends = folder, remote, True
+        self.folder, self.remote = folder, remote
+        self._asks = self._sends = True
         self.memory = Memory(folder / "digests.sqlite")
         self.digests = Digests(self.memory)
         self._warned: set[str] = set()
@@ -87,13 +89,14 @@ class Store:
         if not folder.exists():
             return None
         try:
-            result = read_manifest((folder / "result.json").read_text(encoding="utf-8"), folder)
-        except (OSError, ValueError):
-            self._warn(f"{folder / 'result.json'}: cannot be read, so its stage will run again.")
+            result = read_result(folder)
+        except (OSError, ValueError) as error:
+            self._warn(f"{folder / 'result.json'}: cannot be read ({error}), so its stage will run again.")
             return None
         if result.names != declared(stage):
             return None
-        damaged = self.damage(result)
+        wrong = misfit(result, stage)
+        damaged = [f"{folder / 'result.json'}: {wrong}"] if wrong else self.damage(result)
         if damaged:
             self._warn(f"{damaged[0]}, so its stage will run again.")
             return None
@@ -103,7 +106,7 @@ class Store:
         """What the result of a key was when it was made, unseen; None when it is gone."""
         folder = self.folder / "results" / key
         try:
-            return read_manifest((folder / "result.json").read_text(encoding="utf-8"), folder)
+            return read_result(folder)
         except (OSError, ValueError):
             return None
 
@@ -210,9 +213,14 @@ class Store:
         try:
             for made in result.outputs.values():
                 make_folder(fetched / made.name if made.content.folder else fetched)
-            remote.fetch(_files(result, fetched))
+            files = _files(result, fetched)
+            remote.fetch(files)
+            if sum(path.is_file() for path in fetched.rglob("*")) != len(files):
+                raise DamagedError(
+                    f"{remote.url}/results/{key}.json: names files that are one on this file system."
+                )
         except RemoteError as error:
-            _log.warning("%s So its stage will run.", error)
+            self._lost(error)
             remove(fetched)
             return None
         self.discard(key)
@@ -224,20 +232,31 @@ class Store:
     def remote_result(self, key: str, stage: Stage) -> Result | None:
         """What the remote store holds for a key; its files are not here."""
         remote = self.remote
-        try:
-            text = remote and remote.manifest(key)
-        except RemoteError as error:
-            _log.warning("%s The remote store is not asked again.", error)
-            self.remote = None
-            return None
-        if not text:
+        if remote is None or not self._asks:
             return None
         try:
+            text = remote.manifest(key)
+            if text is None:
+                return None
             result = read_manifest(text, self.folder / "results" / key)
+            wrong = misfit(result, stage)
+        except RemoteError as error:
+            self._lost(error)
+            return None
         except ValueError as error:
-            _log.warning("the remote store's results/%s.json: %s; its stage will run.", key, error)
+            wrong = str(error)
+        if wrong:
+            self._warn(f"{remote.url}/results/{key}.json: {wrong}. So its stage will run.")
             return None
         return result if result.names == declared(stage) else None
+
+    def _lost(self, error: RemoteError) -> None:
+        """Tell of a result that the remote store does not give; one that is out of reach has no others."""
+        if isinstance(error, DamagedError):
+            self._warn(f"{error} So its stage will run.")
+        elif self._asks:
+            self._asks = self._sends = False
+            _log.warning("%s The remote store is not asked again.", error)
 
     def send(self, result: Result) -> None:
         """Send a result to the remote store, unless that was done; a failure is a warning."""
@@ -247,7 +266,8 @@ class Store:
         try:
             remote.send(result.home.name, manifest(result), _files(result, result.folder))
         except RemoteError as error:
-            _log.warning("%s Nothing more is sent; the next run sends it.", error)
+            if self._sends:
+                _log.warning("%s Nothing more is sent; the next run sends it.", error)
             self._sends = False  # who may only read goes on reading
             return
         _mark_sent(result, remote)
@@ -287,7 +307,10 @@ class Store:
         if not (staging / "result.json").exists():
             return
         with told_by_disk(staging):
-            decided = read_manifest((staging / "result.json").read_text(encoding="utf-8"), staging)
+            decided = self._decided(staging)
+            if decided is None:
+                remove(staging)
+                return
             for made in decided.outputs.values():
                 work, output = staging / "work" / made.name, staging / "outputs" / made.name
                 output.parent.mkdir(parents=True, exist_ok=True)
@@ -300,6 +323,19 @@ class Store:
             remove(final)
             staging.rename(final)
             flush_one(final.parent)
+
+    def _decided(self, staging: Path) -> Result | None:
+        """The result that lies in a staging folder; None, told once, when it is damaged."""
+        try:
+            decided = read_result(staging)
+        except ValueError as error:
+            self._warn(f"{staging / 'result.json'}: {error}. So its stage will run again.")
+            return None
+        for made in decided.outputs.values():
+            if not any((staging / part / made.name).exists() for part in ("work", "outputs")):
+                self._warn(f"{staging / 'work' / made.name}: is missing, so its stage will run again.")
+                return None
+        return decided
 
 
 def declared(stage: Stage) -> dict[str, str]:
@@ -314,8 +350,9 @@ def _mark_sent(result: Result, remote: Remote) -> None:
 
 def _sent_to(result: Result) -> set[str]:
     try:
-        return set((result.home / "sent").read_text(encoding="utf-8").splitlines())
-    except OSError:
+        lines = (result.home / "sent").read_text(encoding="utf-8").splitlines()
+        return {without_secrets(line) for line in lines}
+    except (OSError, ValueError):
         return set()
 
 

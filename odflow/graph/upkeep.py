@@ -10,7 +10,7 @@ from pathlib import Path
 from odflow.graph.content import Digests
 from odflow.graph.disk import remove
 from odflow.graph.history import last_runs, tree_files
-from odflow.graph.result import read_manifest
+from odflow.graph.result import read_result
 from odflow.graph.store import Store
 
 _KEY = re.compile(r"[0-9a-f]{64}(\..*)?")
@@ -67,7 +67,7 @@ def verify(store: Store, progress: Iterable[Path] | None = None) -> list[str]:
     found = []
     for folder in results(store) if progress is None else progress:
         try:
-            result = read_manifest((folder / "result.json").read_text(encoding="utf-8"), folder)
+            result = read_result(folder)
         except (OSError, ValueError) as error:
             found.append(f"{folder / 'result.json'}: {error}")
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -11,7 +12,9 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -346,3 +349,173 @@ def test_an_interrupt_ends_a_long_upload(machine: Callable[[str], Machine], remo
     assert len(remote.names) < 1000
     runner.run()
     assert runner.states == ["cached", "done"]
+
+
+TOKEN = "?sig=never-told&se=2030"
+SHORT = (
+    "import sys; from odflow.graph import request; request.DEADLINE = request.SILENCE = 1.0\n"
+    "from odflow.cli import main; sys.exit(request.leave(main()))"
+)
+
+
+class Peer:
+    """An HTTP server that stalls, lies or lets a byte fall now and then.
+
+    Args:
+        ill: what it does to the names that begin so; the others it serves as they are.
+        folder: what it serves.
+    """
+
+    def __init__(self, ill: dict[str, str], folder: Path) -> None:
+        self.ill, self.folder, self.asked = ill, folder, 0
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://me:never-told@127.0.0.1:{self.socket.getsockname()[1]}/there{TOKEN}"
+        Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                Thread(target=self._serve, args=(self.socket.accept()[0],), daemon=True).start()
+
+    def _serve(self, near: socket.socket) -> None:
+        with near, suppress(OSError, IndexError):
+            line = near.makefile("rb").readline().decode()
+            self.asked += 1
+            name = line.split()[1].partition("?")[0].removeprefix("/there/")
+            ill = next((what for start, what in self.ill.items() if name.startswith(start)), "")
+            head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+            if ill == "stalls":
+                time.sleep(600)
+            if ill == "trickles":
+                near.sendall(head % 100_000)
+                while True:
+                    near.sendall(b" ")
+                    time.sleep(5)
+            if ill == "lies":
+                near.sendall(head % 2**60)
+                while True:
+                    near.sendall(b" " * 65536)
+            data = (self.folder / name).read_bytes()
+            near.sendall(head % len(data) + data)
+
+
+@pytest.mark.parametrize("ill", ["stalls", "trickles", "lies"])
+@pytest.mark.parametrize("what", ["results/", "files/"])
+def test_a_peer_cannot_hold_a_run(
+    ill: str, what: str, machine: Callable[[str], Machine], remote: Remote
+) -> None:
+    runner, laptop = machine("runner"), machine("laptop")
+    runner.run()
+    peer = Peer({what: ill}, remote.folder)
+    told = subprocess.run(
+        [sys.executable, "-c", SHORT, "run", "p.yaml", "--debug"],
+        cwd=laptop.folder,
+        env={**laptop.environment, "ODFLOW_REMOTE": peer.url},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    assert laptop.states == ["done", "done"]
+    assert laptop.outputs == runner.outputs
+    lost = [line for line in warnings(told) if "will run" in line or "not asked again" in line]
+    assert len(lost) == (2 if ill == "lies" else 1)
+    kept = [path.read_bytes() for path in laptop.folder.rglob("*") if path.is_file()]
+    for secret in ("never-told", "2030"):
+        assert secret not in told.stdout + told.stderr
+        assert not [data for data in kept if secret.encode() in data]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["interrupt", "termination"])
+@pytest.mark.parametrize("what", ["results/", "files/"])
+def test_an_interrupt_does_not_wait_for_a_peer(
+    number: int, what: str, machine: Callable[[str], Machine], remote: Remote
+) -> None:
+    runner, laptop = machine("runner"), machine("laptop")
+    runner.run()
+    peer = Peer({what: "stalls"}, remote.folder)
+    started = subprocess.Popen(
+        [sys.executable, "-c", SHORT.replace("1.0", "5000.0"), "run", "p.yaml"],
+        cwd=laptop.folder,
+        env={**laptop.environment, "ODFLOW_REMOTE": peer.url},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 300
+    while peer.asked < (2 if what == "files/" else 1) and time.monotonic() < until:
+        time.sleep(0.02)
+    started.send_signal(number)
+    _, said = started.communicate(timeout=300)  # the peer would take longer
+    assert started.returncode == 130, said
+    assert "Traceback" not in said
+    assert json.loads((laptop.folder / "runs/p/run.json").read_text())["state"] == "interrupted"
+
+
+def as_lied(change: Callable[[dict[str, Any]], None], remote: Remote) -> None:
+    for name in remote.names:
+        if name.startswith("results/"):
+            data = json.loads(remote.read(name))
+            change(data)
+            remote.write(name, json.dumps(data).encode())
+
+
+def folder_for_file(data: dict[str, Any]) -> None:
+    """A manifest that agrees with itself: the file is said to be a folder."""
+    made = data["outputs"]["text"]
+    (_, size, sha256), name = made["files"][0], "inside.txt"
+    tree = hashlib.sha256(name.encode() + b"\0" + bytes.fromhex(sha256)).hexdigest()
+    made.update(folder=True, files=[[name, size, sha256]], digest=f"tree:{tree}")
+
+
+def file_for_folder(data: dict[str, Any]) -> None:
+    made = data["outputs"]["folder"]
+    (_, size, sha256), *_ = made["files"]
+    made.update(folder=False, files=[["", size, sha256]], digest=sha256, size=size)
+
+
+def name_too_long(data: dict[str, Any]) -> None:
+    made = data["outputs"]["folder"]
+    (_, size, sha256), *_ = made["files"]
+    tree = hashlib.sha256(b"x" * 400 + b"\0" + bytes.fromhex(sha256)).hexdigest()
+    made.update(files=[["x" * 400, size, sha256]], digest=f"tree:{tree}", size=size)
+
+
+def endless_seconds(data: dict[str, Any]) -> None:
+    data["seconds"] = float("inf")
+
+
+LIES = [folder_for_file, file_for_folder, name_too_long, endless_seconds]
+
+
+@pytest.mark.parametrize("lie", LIES, ids=[lie.__name__ for lie in LIES])
+def test_a_manifest_that_lies_is_a_miss(
+    lie: Callable[[dict[str, Any]], None], machine: Callable[[str], Machine], remote: Remote
+) -> None:
+    runner, laptop = machine("runner"), machine("laptop")
+    runner.run()
+    as_lied(lie, remote)
+    told = laptop.run()
+    assert laptop.states == ["done", "done"]
+    assert 1 <= len(warnings(told)) <= 2  # one for each stage, where they differ
+    assert laptop.outputs == runner.outputs
+    assert laptop.run().stderr == ""
+
+
+def test_a_local_manifest_that_lies_is_a_miss(machine: Callable[[str], Machine]) -> None:
+    runner = machine("runner")
+    runner.run(ODFLOW_REMOTE="")
+    outputs = runner.outputs
+    for path in runner.folder.glob("store/results/*/result.json"):
+        data = json.loads(path.read_text())
+        folder_for_file(data)
+        path.write_text(json.dumps(data))
+        text = path.parent / "outputs/text.txt"
+        content = text.read_bytes()
+        text.unlink()
+        text.mkdir()
+        (text / "inside.txt").write_bytes(content)
+    told = runner.run(ODFLOW_REMOTE="")
+    assert runner.states == ["done", "done"]
+    assert told.stderr.count("warning") == 2
+    assert runner.outputs == outputs

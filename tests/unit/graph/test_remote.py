@@ -278,36 +278,6 @@ def test_an_endpoint_that_nobody_listens_at(
         assert time.monotonic() - began < 60  # boto by itself tries for minutes
 
 
-@pytest.mark.slow
-def test_an_endpoint_that_takes_no_connection(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        waiting = [socket.socket() for _ in range(3)]  # who comes after these gets no answer at all
-        for one in waiting:
-            one.setblocking(False)
-            one.connect_ex(full.getsockname())
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{full.getsockname()[1]}")
-        began = time.monotonic()
-        with pytest.raises(RemoteError, match="timeout"):
-            Remote(bucket.url).manifest(KEY)
-        assert time.monotonic() - began < 60
-        for one in waiting:
-            one.close()
-
-
-@pytest.mark.slow
-def test_an_endpoint_that_never_answers(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        began = time.monotonic()
-        with pytest.raises(RemoteError, match="Read timeout"):
-            Remote(bucket.url).manifest(KEY)
-        assert time.monotonic() - began < 90
-
-
 def test_a_connection_that_breaks_once_does_no_harm(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch, write: Callable[..., dict[Path, Entry]], tmp_path: Path
 ) -> None:
@@ -418,7 +388,7 @@ def test_a_url_that_cannot_be_used(url: str, told: str) -> None:
 
 
 def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("odflow.graph.remote.find_spec", lambda name: None)
+    monkeypatch.setattr("odflow.graph.remote_url.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'odflow\[s3\]'"):
         Remote("s3://bucket/prefix")
 
@@ -444,7 +414,7 @@ def test_the_users_configuration_of_fsspec_counts(bucket: Bucket, monkeypatch: p
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     remote = Remote(bucket.url)
     assert remote.manifest(KEY) is None  # it came to the endpoint that the configuration names
-    fs, _ = remote._open()
+    fs, _ = remote._place("x")
     assert fs.config_kwargs["read_timeout"] == 77
     assert fs.config_kwargs["connect_timeout"] == 3
 
