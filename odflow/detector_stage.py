@@ -47,6 +47,11 @@ class DetectorStage(Stage):
     signature: str | None = Field(
         None, description="of a SavedModel; serving_default, or the only one, if left out"
     )
+    trust_model: bool = Field(
+        False,
+        description="run a model with operations that reach files, Python or the network; a model is a "
+        "program: only where you trust who made it",
+    )
 
     def tensors(self) -> TensorNames:
         """What the model calls its tensors."""

@@ -78,7 +78,7 @@ def _of_one_image(outputs: Sequence[NDArray[Any]], place: str) -> list[NDArray[A
     return [boxes, scores, classes]
 
 
-def load_detector(path: Path, names: TensorNames = _AS_THE_API) -> Detector:
+def load_detector(path: Path, names: TensorNames = _AS_THE_API, trusted: bool = False) -> Detector:
     """Load a detector of any of the forms that odflow reads.
 
     Args:
@@ -86,16 +86,18 @@ def load_detector(path: Path, names: TensorNames = _AS_THE_API) -> Detector:
             exported folder that holds either (the frozen graph comes first), or a TFLite
             file that ends in TFLite_Detection_PostProcess.
         names: what the model calls its tensors, where it does not as the API does.
+        trusted: it may hold operations that reach files, Python or the network.
 
     Raises:
-        InputError: no such path, damaged, or not a detector; the message says what was found.
+        InputError: no such path, damaged, not a detector, or not to be run without trust; the
+            message says what was found.
     """
     file = check_detector(path, names)
     if file.form == "tflite":
         from odflow.inference.tflite import load_tflite
 
-        return load_tflite(file.path)
-    wanted = Wanted(tensor_names.OUTPUTS, DETECTOR_WANTED, (tensor_names.COUNT,), names)
+        return load_tflite(file.path, trusted=trusted)
+    wanted = Wanted(tensor_names.OUTPUTS, DETECTOR_WANTED, (tensor_names.COUNT,), names, trusted)
     return GraphDetector(load_model_file(file, wanted))
 
 
@@ -113,18 +115,21 @@ def check_detector(path: Path, names: TensorNames = _AS_THE_API) -> ModelFile:
     return detector_file(path, named=bool(names.input or names.outputs), signature=bool(names.signature))
 
 
-def shared_detector(path: Path, run: str, names: TensorNames = _AS_THE_API) -> Detector:
+def shared_detector(
+    path: Path, run: str, names: TensorNames = _AS_THE_API, trusted: bool = False
+) -> Detector:
     """Load a detector once for all threads of this process that work for a run.
 
     Args:
         path: as `load_detector` takes it.
         run: names the run: a process may live on, and another run find another model there.
         names: as `load_detector` takes it.
+        trusted: as there.
 
     Raises:
         InputError: as `load_detector`.
     """
-    return load_shared(load_detector, run, path, names)
+    return load_shared(load_detector, run, path, names, trusted)
 
 
 def model_label_map(model: Path, given: Path | None) -> LabelMap:

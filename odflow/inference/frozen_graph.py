@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from odflow.errors import InputError
+from odflow.inference.graph_operations import check_graph
 from odflow.inference.model_tensors import GraphTensors, Wanted
 from odflow.inference.session import ImageGraph, first_line, new_session
 from odflow.inference.tensorflow_alone import import_tensorflow
@@ -19,15 +20,18 @@ def load_frozen_graph(path: Path, wanted: Wanted) -> ImageGraph:
         wanted: what it shall compute; see `GraphTensors` for what is found without a name.
 
     Raises:
-        InputError: not a GraphDef, an operation that this TensorFlow lacks, or no input or
-            output in it that is what is wanted.
+        InputError: not a GraphDef, an operation that this TensorFlow lacks, one that reaches
+            beyond the graph, or no input or output in it that is what is wanted.
     """
     tf = import_tensorflow()
 
+    graph_def = _read(path, wanted.advice)
+    if not wanted.trusted:
+        check_graph(graph_def, str(path))
     graph = tf.Graph()
     with graph.as_default():
         try:
-            tf.import_graph_def(_read(path, wanted.advice), name="")
+            tf.import_graph_def(graph_def, name="")
         except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
             raise InputError(f"{path}: TensorFlow cannot load this graph ({first_line(error)}).") from None
     found = GraphTensors(graph, wanted, str(path))

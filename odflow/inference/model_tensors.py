@@ -42,12 +42,14 @@ class Wanted:
         advice: what to give instead of a model that computes something else.
         optional: those of the outputs that it may lack.
         names: what the model calls them; None where that cannot be told to it.
+        trusted: it may hold operations that reach files, Python or the network.
     """
 
     outputs: Sequence[str]
     advice: str
     optional: Sequence[str] = ()
     names: TensorNames | None = None
+    trusted: bool = False
 
     def naming(self, example: str) -> str:
         """How to name the outputs of a model that has other names for them."""

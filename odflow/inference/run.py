@@ -50,12 +50,14 @@ class Means:
         model: as `load_detector` takes it.
         read: gives an item's pixels; importable by name.
         names: what the model calls its tensors.
+        trusted: the model may hold operations that reach files, Python or the network.
     """
 
     run: str
     model: Path
     read: Callable[[Any], NDArray[np.uint8]]
     names: TensorNames
+    trusted: bool
 
 
 def detect_all(
@@ -64,6 +66,7 @@ def detect_all(
     read: Callable[[Item], NDArray[np.uint8]],
     spread: Spread,
     names: TensorNames = _AS_THE_API,
+    trusted: bool = False,
 ) -> Iterator[tuple[Item, Seen]]:
     """Detect in many images, several at once.
 
@@ -74,6 +77,7 @@ def detect_all(
             ImageError that it raises becomes the result's `error`.
         spread: calls a function on every value, by workers, and gives the results in order.
         names: what the model calls its tensors, where it does not as the API does.
+        trusted: it may hold operations that reach files, Python or the network.
 
     Returns:
         Each item with what was seen in it, in the order of the items.
@@ -82,13 +86,14 @@ def detect_all(
         InputError: the model cannot be loaded.
         StageError: the model failed on an image.
     """
-    return work_in_chunks(detect_chunk, Means(uuid4().hex, model, read, names), items, spread)
+    return work_in_chunks(detect_chunk, Means(uuid4().hex, model, read, names, trusted), items, spread)
 
 
 def detect_chunk(chunk: Chunk[Means, Any]) -> list[Seen]:
     """Detect in a few images, one after the other, as one of `detect_all`'s workers."""
-    detector = shared_detector(chunk.means.model, chunk.means.run, chunk.means.names)
-    return [_look(detector, item, chunk.means.read) for item in chunk.items]
+    means = chunk.means
+    detector = shared_detector(means.model, means.run, means.names, means.trusted)
+    return [_look(detector, item, means.read) for item in chunk.items]
 
 
 def _look(detector: Detector, item: Item, read: Callable[[Item], NDArray[np.uint8]]) -> Seen:

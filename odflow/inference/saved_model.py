@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from odflow.errors import InputError, nearest
+from odflow.inference.graph_operations import check_saved_model
 from odflow.inference.model_tensors import TensorNames, Wanted, listed
 from odflow.inference.session import ImageGraph, first_line, new_session
 from odflow.inference.tensorflow_alone import import_tensorflow
@@ -28,10 +29,13 @@ def load_saved_model(folder: Path, wanted: Wanted) -> ImageGraph:
         wanted: what to compute, by the signature's names.
 
     Raises:
-        InputError: damaged, no such signature, no single image input, or none of these outputs.
+        InputError: damaged, an operation that reaches beyond the graph, no such signature, no
+            single image input, or none of these outputs.
     """
     tf = import_tensorflow()
 
+    if not wanted.trusted:
+        check_saved_model(folder)
     graph = tf.Graph()
     session = new_session(graph)
     with graph.as_default(), _quiet():

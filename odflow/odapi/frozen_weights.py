@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ NAME_SCOPES = re.compile(
     r"(?<=/fpn/)top_down/|/separable_conv2d$|(?<=WeightSharedConvolutionalBoxPredictor)_\d+"
 )
 """What operations have in their names, and variables have not."""
+
+_LARGEST = 1 << 28  # numbers in a constant; a few bytes may stand for as many as their shape says
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,14 @@ def read_frozen_graph(path: Path) -> FrozenGraph:
         InputError: not a GraphDef, or quantised, so that no float network computes the same.
     """
     nodes = _nodes(path)
+    try:
+        return _frozen_graph(path, nodes)
+    except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, MemoryError) as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise InputError(f"{path}: holds constants that make no sense ({reason}). Copy it again.") from error
+
+
+def _frozen_graph(path: Path, nodes: Mapping[str, Any]) -> FrozenGraph:
     quantised = next((node.name for node in nodes.values() if "Quant" in node.op), None)
     if quantised:
         raise InputError(
@@ -161,14 +172,18 @@ class _Constants:
         import numpy as np
         from tensorflow import make_ndarray
 
-        return np.asarray(make_ndarray(self._nodes[name].attr["value"].tensor), np.float32)
+        tensor = self._nodes[name].attr["value"].tensor
+        sizes = [dimension.size for dimension in tensor.tensor_shape.dim]
+        if min(sizes, default=1) < 0 or math.prod(sizes) > _LARGEST:
+            raise ValueError(f"{name} has the shape {sizes}")
+        return np.asarray(make_ndarray(tensor), np.float32)
 
     def epsilons(self) -> dict[str, float]:
         """Scope of each batch norm to its epsilon."""
         found = {}
         for node in self._nodes.values():
             if node.op.startswith("FusedBatchNorm"):
-                variance = self._constant(node.input[4])
+                variance = self._constant(_input(node, 4))
                 found[variance.rpartition("/")[0]] = float(node.attr["epsilon"].f)
             # Before TensorFlow 1.4 a batch norm was a dozen nodes.
             elif node.name.endswith("/batchnorm/add/y") and node.op == "Const":
@@ -180,7 +195,7 @@ class _Constants:
     def folded(self) -> Iterator[tuple[str, tuple[str, NDArray[np.float32], NDArray[np.float32]]]]:
         """Convolutions into which a tool folded the batch norm: scope, and kernel's name, kernel, offset."""
         for node in self._nodes.values():
-            kernel = self._constant(node.input[1]) if node.op in CONVOLUTIONS else ""
+            kernel = self._constant(_input(node, 1)) if node.op in CONVOLUTIONS else ""
             offset = self._offset(node) if kernel else ""
             if kernel and offset and not self.is_weight(offset):
                 scope = _variable_name(node.name.rpartition("/")[0])
@@ -195,10 +210,16 @@ class _Constants:
 
     def _constant(self, name: str) -> str:
         """The constant behind an input, read through what passes it on; empty if it is none."""
-        node = self._nodes.get(_node_name(name))
-        while node is not None and node.op in ("Identity", "Cast", "Enter"):
-            node = self._nodes.get(_node_name(node.input[0]))
+        node, seen = self._nodes.get(_node_name(name)), {""}
+        while node is not None and node.op in ("Identity", "Cast", "Enter") and node.name not in seen:
+            seen.add(node.name)
+            node = self._nodes.get(_node_name(_input(node, 0)))
         return str(node.name) if node is not None and node.op == "Const" else ""
+
+
+def _input(node: Any, number: int) -> str:
+    """The name of an input of a node; "" where it has no so many."""
+    return str(node.input[number]) if number < len(node.input) else ""
 
 
 def _node_name(name: str) -> str:

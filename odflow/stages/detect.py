@@ -95,7 +95,8 @@ class Detect(DetectorStage):
             yield _Look(*entry)
         if done:
             job.log.info("goes on after %d of %d images", done, len(images))
-        for image, seen in detect_all(self.model, images[done:], _read, job.map, self.tensors()):
+        todo, names = images[done:], self.tensors()
+        for image, seen in detect_all(self.model, todo, _read, job.map, names, self.trust_model):
             look = self._look(image.name, seen)
             journal.append(look)
             yield look

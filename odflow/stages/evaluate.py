@@ -98,7 +98,7 @@ class Evaluate(DetectorStage):
         samples = self._samples(job, label_map)
         total = len(samples) if isinstance(samples, list) else None
         coco, unknown = CocoMetrics(label_map.names), UnknownIds(self.classes_file(), label_map.names)
-        seen = detect_all(self.model, samples, LabelledImage.read, job.map, self.tensors())
+        seen = detect_all(self.model, samples, LabelledImage.read, job.map, self.tensors(), self.trust_model)
         resized: Sequence[int | None] = ()
         with DetectionWriter(self.detections, label_map.names) as table:
             for sample, one in job.progress(seen, total=total, unit="image"):

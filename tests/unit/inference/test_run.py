@@ -34,7 +34,7 @@ def loads(monkeypatch):
     """Has every model be a `Counting`; gives the paths that were loaded."""
     loaded = []
 
-    def load(path, names):
+    def load(path, names, trusted):
         loaded.append(path)
         time.sleep(0.05)
         return Counting()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odflow.errors import InputError
+from odflow.errors import InputError, OdflowError
 from odflow.formats.images import read_image
 from odflow.inference.detector import load_detector
 from odflow.inference.tflite import resize
@@ -58,3 +58,32 @@ def test_a_model_without_detections(tmp_path):
     (tmp_path / "plain.tflite").write_bytes(converter.convert())
     with pytest.raises(InputError, match="does not end in TFLite_Detection_PostProcess"):
         load_detector(tmp_path / "plain.tflite")
+
+
+OPTIONS = b"\x01\x00\x00\x00\x0a\x00\x00\x00\x9a\x99\x19\x3f"  # one class a box, 10 detections, IoU above 0.6
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            OPTIONS,
+            OPTIONS[:4] + b"\xff\xff\xff\x7f" + OPTIONS[8:],
+            "gives 2147483647 x 1 detections; wanted at",
+        ),
+        (OPTIONS, b"\xff\xff\xff\x7f" + OPTIONS[4:], "gives 10 x 2147483647 detections; wanted at"),
+        (OPTIONS, b"\x00" + OPTIONS[1:], "the model failed"),
+        (OPTIONS, OPTIONS[:8] + b"\x00\x00\xc0\x7f", "the model failed"),
+        (b"max_detections", b"max\xffdetections", "is damaged"),
+        (b"TFLite_Detection_PostProcess:1", b"TFLite_Detection\xffPostProcess:1", "is damaged"),
+        (b"TFL3", b"TFL9", "is damaged"),
+    ],
+)
+def test_what_makes_no_sense_in_a_file_is_one_line(old, new, says, shared, tmp_path):
+    data = (shared / "models/ssd_mobilenet_v1_coco/ssd_mobilenet_v1_coco_quant.tflite").read_bytes()
+    assert old in data
+    (tmp_path / "x.tflite").write_bytes(data.replace(old, new))
+    with pytest.raises(OdflowError, match=says) as refused:
+        load_detector(tmp_path / "x.tflite").detect(np.zeros((40, 50, 3), np.uint8))
+    assert str(refused.value).startswith(f"{tmp_path / 'x.tflite'}: ")
+    assert "\n" not in str(refused.value)

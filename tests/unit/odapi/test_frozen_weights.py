@@ -185,3 +185,75 @@ def test_a_quantised_graph_is_refused(tmp_path):
         tf.quantization.fake_quant_with_min_max_args(weights, name="quantised")
     with pytest.raises(InputError, match="quantised"):
         read_frozen_graph(written(whole.as_graph_def(), tmp_path / "graph.pb"))
+
+
+def without_inputs(graph_def):
+    for node in graph_def.node:
+        if node.op in ("Conv2D", "FusedBatchNorm", "FusedBatchNormV3"):
+            del node.input[:]
+
+
+def in_a_circle(graph_def):
+    first, second = graph_def.node.add(name="a", op="Identity"), graph_def.node.add(name="b", op="Identity")
+    first.input.append("b")
+    second.input.append("a")
+    for node in graph_def.node:
+        if node.op == "Conv2D":
+            node.input[1] = "a"
+
+
+def larger_than_they_are(graph_def):
+    for node in graph_def.node:
+        if node.op == "Const":
+            for dimension in node.attr["value"].tensor.tensor_shape.dim:
+                dimension.size = 10**6
+
+
+def of_a_negative_size(graph_def):
+    for node in graph_def.node:
+        if node.op == "Const":
+            for dimension in node.attr["value"].tensor.tensor_shape.dim:
+                dimension.size = -3
+
+
+def cut_short(graph_def):
+    for node in graph_def.node:
+        tensor = node.attr["value"].tensor
+        tensor.tensor_content = tensor.tensor_content[:-3]
+
+
+def of_no_type(graph_def):
+    for node in graph_def.node:
+        if node.op == "Const":
+            node.attr["value"].tensor.dtype = 20
+
+
+def without_values(graph_def):
+    for node in graph_def.node:
+        if node.op == "Const":
+            del node.attr["value"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        without_inputs,
+        in_a_circle,
+        larger_than_they_are,
+        of_a_negative_size,
+        cut_short,
+        of_no_type,
+        without_values,
+    ],
+)
+def test_a_graph_that_makes_no_sense_ends_in_one_line_or_is_read(spoil, shared, tmp_path):
+    graph_def = loaded(shared / MODEL / "frozen_inference_graph.pb")
+    spoil(graph_def)
+    place = written(graph_def, tmp_path / "graph.pb")
+    said = ""
+    try:
+        read_frozen_graph(place)
+    except InputError as error:
+        said = str(error)
+    assert not said or said.startswith(f"{place}: ")
+    assert "\n" not in said
