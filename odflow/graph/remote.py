@@ -27,7 +27,9 @@ from odflow.graph.content import Entry
 from odflow.graph.disk import full_disk, make_folder, told_by_disk
 from odflow.graph.remote_url import S3, RemoteUrl
 from odflow.graph.request import GoOn
-from odflow.graph.result import LARGEST_MANIFEST
+
+LARGEST_MANIFEST = 64 * 2**20
+"""Bytes that a peer may send: a result of some 400,000 files. Larger results stay on their machine."""
 
 _PIECE = 8 * 2**20  # bytes; S3 wants parts of 5 MiB at least
 _AT_ONCE = 8  # files

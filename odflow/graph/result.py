@@ -15,9 +15,6 @@ from odflow.graph.content import Content, Entry
 from odflow.graph.stage import Stage
 from odflow.left_out import shown
 
-LARGEST_MANIFEST = 32 * 2**20
-"""Bytes: about 200,000 files."""
-
 _LARGEST_NUMBER = 2**63 - 1
 _SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -91,11 +88,7 @@ def read_result(folder: Path) -> Result:
         OSError: it cannot be read.
         ValueError: see `read_manifest`.
     """
-    with (folder / "result.json").open("rb") as file:
-        data = file.read(LARGEST_MANIFEST + 1)
-    if len(data) > LARGEST_MANIFEST:
-        raise ValueError(f"holds more than {LARGEST_MANIFEST} bytes")
-    return read_manifest(data.decode("utf-8"), folder)
+    return read_manifest((folder / "result.json").read_text(encoding="utf-8"), folder)
 
 
 def read_manifest(text: str, home: Path) -> Result:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odflow.graph.content import Content, Entry
-from odflow.graph.result import LARGEST_MANIFEST, Made, Result, manifest, read_manifest, read_result
+from odflow.graph.result import Made, Result, manifest, read_manifest
 
 HOME = Path("home")
 ONE, TWO = "ab" * 32, "cd" * 32
@@ -152,13 +152,6 @@ def test_two_outputs_in_one_place(name: str) -> None:
     told["outputs"]["other"] = {**told["outputs"]["made"], "name": name}
     with pytest.raises(ValueError, match="one place"):
         read_manifest(json.dumps(told), HOME)
-
-
-def test_the_largest_is_told_before_it_is_read(tmp_path: Path) -> None:
-    with (tmp_path / "result.json").open("wb") as file:
-        file.truncate(2**40)
-    with pytest.raises(ValueError, match=f"more than {LARGEST_MANIFEST} bytes"):
-        read_result(tmp_path)
 
 
 _names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)
