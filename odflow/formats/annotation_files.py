@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from odflow.formats.image_names import same_letters
 from odflow.formats.images import ImageFile
 
 
@@ -36,7 +37,8 @@ def pair_files(
 
     That of `a/b.jpg` is `a/b` with the suffix; or, where a folder of the image is called as the
     keys of `folders`, the one in the folder that belongs to it (`images/b.jpg`: `labels/b.txt`);
-    or `b` with the suffix in the folder itself, unless it is some other image's.
+    or `b` with the suffix in the folder itself, unless it is some other image's. A name with the same
+    letters and accents in another Unicode form is taken where none is exactly so.
 
     Args:
         folder: of the annotation files. It may be the data set's, which holds the images too.
@@ -47,29 +49,32 @@ def pair_files(
     """
     images = list(images)
     found = dict(_walk(Path(folder), suffix))
+    found = {same_letters(key): path for key, path in found.items()} | found
     fits: dict[Path, list[str]] = {}
     for image in images:
         _take(fits, _beside(found, Path(folder), image, folders), image)
     taken = set(fits)
     paired = {name for names in fits.values() for name in names}
     for image in images:
-        path = found.get(_stem(image))
+        path = _by_stem(found, image)
         if image.name not in paired and path not in taken:
             _take(fits, path, image)
     files = {names[0]: path for path, names in fits.items() if len(names) == 1}
     shared = {path: names for path, names in fits.items() if len(names) > 1}
-    theirs = {_beside(found, Path(folder), one, folders) or found.get(_stem(one)) for one in unread}
+    theirs = {_beside(found, Path(folder), one, folders) or _by_stem(found, one) for one in unread}
     return AnnotationFiles(files, shared, sorted(set(found.values()) - set(fits) - theirs))
 
 
 def _beside(
     found: Mapping[str, Path], folder: Path, image: ImageFile, folders: Mapping[str, Sequence[str]]
 ) -> Path | None:
-    return next((found[key] for key in _keys(folder, image, folders) if key in found), None)
+    keys = list(_keys(folder, image, folders))
+    return next((found[key] for key in (*keys, *map(same_letters, keys)) if key in found), None)
 
 
-def _stem(image: ImageFile) -> str:
-    return PurePosixPath(_key(image.name)).name
+def _by_stem(found: Mapping[str, Path], image: ImageFile) -> Path | None:
+    stem = PurePosixPath(_key(image.name)).name
+    return found.get(stem) or found.get(same_letters(stem))
 
 
 def _take(fits: dict[Path, list[str]], path: Path | None, image: ImageFile) -> None:

@@ -11,6 +11,7 @@ from odflow.errors import InputError, nearest
 from odflow.formats.annotations import Annotations
 from odflow.formats.image_forms import is_image_name
 from odflow.formats.image_list import list_lines
+from odflow.formats.image_names import name_inside, same_letters
 from odflow.formats.images import ImageFile
 from odflow.left_out import SHOWN, Faults, first_names, shown
 
@@ -68,9 +69,11 @@ def choose_images(
     for image in images:
         known.setdefault(str(PurePosixPath(image.name).with_suffix("")), []).append(image)
     known |= {image.name: [image] for image in images}
+    lettered = {same_letters(name): fitting for name, fitting in known.items()}
     chosen, faults = set(), Faults()
     for place, line in list_lines(image_list):
-        fitting = known.get(line, [])
+        name = name_inside(line) or line
+        fitting = known.get(name) or lettered.get(same_letters(name), [])
         if len(fitting) == 1:
             chosen.add(fitting[0].name)
         elif fitting:

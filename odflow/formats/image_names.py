@@ -78,7 +78,22 @@ def alike(name: str) -> str:
     >>> alike("A/Bü.JPG") == alike("a/bu\u0308.jpg")
     True
     """
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    return same_letters(same_letters(name).casefold())
+
+
+def same_letters(name: str) -> str:
+    """What names have in common that differ in the Unicode form of accents alone: macOS takes them apart."""
+    return unicodedata.normalize("NFC", name)
+
+
+def first_alike(names: Iterable[str]) -> dict[str, str]:
+    """For each name the first of all that are `alike`: itself, where no other is.
+
+    >>> first_alike(["b.jpg", "a.jpg", "A.jpg"])
+    {'A.jpg': 'A.jpg', 'a.jpg': 'A.jpg', 'b.jpg': 'b.jpg'}
+    """
+    first: dict[str, str] = {}
+    return {name: first.setdefault(alike(name), name) for name in sorted(set(names))}
 
 
 class FolderNames:
@@ -114,8 +129,7 @@ class FolderNames:
             return name
         if there:
             return min((one for one in spellings if _is_same(self._folder, one, name)), default=name)
-        same = unicodedata.normalize("NFC", name)
-        equal = [one for one in spellings if unicodedata.normalize("NFC", one) == same]
+        equal = [one for one in spellings if same_letters(one) == same_letters(name)]
         return equal[0] if len(equal) == 1 and _is_file(self._folder / equal[0]) else None
 
     def below(self, name: str) -> str | None:

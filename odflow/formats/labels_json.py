@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from odflow.errors import InputError, TableError
 from odflow.formats.detections import COLUMNS
 from odflow.formats.drawn_boxes import Drawing, DrawnBox
-from odflow.formats.image_names import name_inside
+from odflow.formats.image_names import name_inside, same_letters
 from odflow.formats.images import ImageFile
 from odflow.formats.text_files import decode_text, has_controls, read_bytes
 from odflow.left_out import shown
@@ -67,14 +67,13 @@ def read_labels_json(path: Path, images: Iterable[ImageFile]) -> LabelledRenders
         InputError: the file cannot be read or is not such JSON.
     """
     path, images = Path(path), list(images)
-    by_path = {image.path.absolute(): image.name for image in images}
-    known = {image.name for image in images}
+    known = _Renders(path.parent, images)
     labelled = LabelledRenders()
     for number, entry in enumerate(_list(path), 1):
         place = f"{path}: entry {number}"
         try:
             said, meshes = _entry(place, entry)
-            name = by_path.get((path.parent / said).absolute(), said if said in known else None)
+            name = known.find(said)
             if name is None:
                 labelled.strangers.append(said)
             elif name in labelled.drawings:
@@ -84,6 +83,26 @@ def read_labels_json(path: Path, images: Iterable[ImageFile]) -> LabelledRenders
         except TableError as fault:
             labelled.faults.append(str(fault))
     return labelled
+
+
+class _Renders:
+    """Images by what entries call them: relative to the file's folder, or as tables do."""
+
+    def __init__(self, folder: Path, images: Sequence[ImageFile]) -> None:
+        self._folder = folder
+        self._names = {image.name: image.name for image in images}
+        self._names |= {str(image.path.absolute()): image.name for image in images}
+        self._lettered = {same_letters(said): name for said, name in self._names.items()}
+
+    def find(self, said: str) -> str | None:
+        """The image that is called so, be it with accents in another Unicode form; None for none."""
+        ways = (str((self._folder / said).absolute()), said)
+        found = (
+            known.get(key(way))
+            for known, key in ((self._names, str), (self._lettered, same_letters))
+            for way in ways
+        )
+        return next(filter(None, found), None)
 
 
 def write_labels_json(boxes: pd.DataFrame, path: Path, images: Iterable[str], folder: str = "") -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from odflow.errors import InputError
+from odflow.formats.image_names import same_letters
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,10 +114,13 @@ def pair_masks(images: Iterable[ImageFile], masks: Mapping[str, Mask]) -> Pairin
     Raises:
         InputError: two images have the same mask.
     """
+    lettered = {same_letters(key): key for key in masks}
     taken: dict[str, ImageFile] = {}
     twice, bare = [], []
     for image in sorted(images, key=lambda one: one.name):
         key = mask_key(image.name)
+        if key not in masks:
+            key = lettered.get(same_letters(key), key)
         if key not in masks:
             bare.append(image.name)
         elif key in taken:

@@ -39,7 +39,7 @@ class ContactSheet(Stage):
         from odflow.checks import check_image_folder, table_of
 
         for field in ("detections", "ground_truth"):
-            table_of(checking, field)
+            table_of(checking, field, "images")
         check_image_folder(checking, "images")
 
     def run(self, job: Job) -> None:
@@ -50,11 +50,15 @@ class ContactSheet(Stage):
         from odflow.formats.detections import read_detections
         from odflow.formats.images import read_image
 
-        found = read_detections(self.detections)
+        found = read_detections(self.detections, self.images)
         tell_unknown(job, found["class"], self.detections)
         names = set(found["filename"])
         found = found[found["score"] >= self.min_score].sort_values("score", kind="stable")
-        truth = read_detections(self.ground_truth) if self.ground_truth is not None else found.iloc[:0]
+        truth = (
+            read_detections(self.ground_truth, self.images)
+            if self.ground_truth is not None
+            else found.iloc[:0]
+        )
         names |= set(truth["filename"])
         chosen = evenly(names or self._all_images(job), self.count)
         sheet = Sheet(self.columns, self.width, class_colours(found["class"][found["filename"].isin(chosen)]))

@@ -108,6 +108,7 @@ class Split(Stage):
         Raises:
             InputError: `group` is found in no name.
         """
+        from odflow.formats.image_names import first_alike
         from odflow.left_out import first_names
         from odflow.ops.split import group_by, photograph_of
 
@@ -119,14 +120,16 @@ class Split(Stage):
                 f"({first_names(alone)}). Change it, or leave it out."
             )
         copies = {name: photograph_of(name) for name in alone}
+        first = first_alike(copies.values())
         _tell(job, "belong to {} groups by `group`", "groups", asked)
         _tell(job, "are copies of {} photographs by their names (.rf.)", "photographs", copies)
+        _tell(job, "have {} names but for case and the Unicode form of accents", "names", first)
         if asked and alone:
             job.say(
                 f"{len(alone)} images without a match for `group` are split without it: {first_names(alone)}"
             )
             job.count("images_without_group", len(alone))
-        return copies | asked
+        return {name: first[copy] for name, copy in copies.items()} | asked
 
 
 def _tell(job: Job, what: str, kind: str, groups: dict[str, str]) -> None:

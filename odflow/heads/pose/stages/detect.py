@@ -71,7 +71,7 @@ class Detect(Stage):
         if checking.given("model"):
             checking.passes(lambda: POSE.exported_model(self.model), "model")
         check_image_folder(checking, "images")
-        boxes = table_of(checking, "detections")
+        boxes = table_of(checking, "detections", "images")
         if boxes and self.person_class not in boxes.classes:
             near = nearest(self.person_class, boxes.classes)
             checking.problem(f'the table has no class "{self.person_class}".{near}', "person_class")
@@ -118,7 +118,7 @@ class Detect(Stage):
         from odflow.formats.class_ids import tell_unknown
         from odflow.formats.detections import read_detections
 
-        table = read_detections(path)
+        table = read_detections(path, self.images)
         tell_unknown(job, table["class"], path)
         classes = sorted(set(table["class"]))
         if classes and self.person_class not in classes:

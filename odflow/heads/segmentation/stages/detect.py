@@ -76,7 +76,7 @@ class Detect(Stage):
         if checking.given("model"):
             checking.passes(lambda: SEGMENTATION.exported_model(self.model), "model")
         check_image_folder(checking, "images")
-        boxes = table_of(checking, "detections")
+        boxes = table_of(checking, "detections", "images")
         if boxes is None:
             return
         for index, name in enumerate(self.box_classes or ()):
@@ -130,7 +130,7 @@ class Detect(Stage):
         from odflow.formats.detections import read_detections
         from odflow.heads.segmentation.finding import Boxes, Place
 
-        table = read_detections(path)
+        table = read_detections(path, self.images)
         tell_unknown(job, table["class"], path)
         lost = sorted(set(table["filename"]) - {image.name for image in images})
         if lost and self.image_list is None:

@@ -182,6 +182,7 @@ class Records(Stage):
 
     def _split(self, job: Job, names: list[str]) -> tuple[list[str], list[str]]:
         from odflow.formats.image_list import read_image_list
+        from odflow.formats.image_names import first_alike
         from odflow.ops.split import count_together, photograph_of, split_by_count, split_by_hash
 
         if self.valid_images is not None:
@@ -195,9 +196,10 @@ class Records(Stage):
             )
             job.count("photographs_kept_together", photographs)
             job.count("images_of_photographs", images)
+        first = first_alike(map(photograph_of, names))
         if self.train_count is not None:
-            return split_by_count(names, self.train_count)
-        return split_by_hash(names, self.valid_fraction)
+            return split_by_count(names, self.train_count, lambda name: first[photograph_of(name)])
+        return split_by_hash(names, self.valid_fraction, lambda name: first[photograph_of(name)])
 
     def _write(self, job: Job, pairs: Sequence[Pair], classes: ClassNumbers) -> dict[str, Written]:
         """Write the shards of both sides; gives what became of the images of each."""
