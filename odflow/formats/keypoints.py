@@ -19,6 +19,7 @@ from odflow.errors import TableError
 from odflow.formats.csv_table import ROW_END, csv_text
 from odflow.formats.image_names import name_inside
 from odflow.formats.numbers import FAR, column_numbers
+from odflow.left_out import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,7 +129,7 @@ def read_keypoints(
     wrong[right[frame.iloc[right].duplicated(["filename", "person"])]] = "the same person as in a row before"
     for row, name, why in zip(frame.index, frame["filename"], wrong, strict=True):
         if why:
-            _tell(Fault(f"{path}: row {row} ({name})", why), reject)
+            _tell(Fault(f"{path}: row {row} ({shown(name)[:200]})", why), reject)
     kept: pd.DataFrame = frame[wrong == ""].astype({"person": "int64"})
     return kept[first + [name for name in kept if name not in first]]
 
