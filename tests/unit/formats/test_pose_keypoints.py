@@ -11,9 +11,7 @@ JOINTS = ("nose", "left_wrist")
 HEADER = "filename,person,width,height,nose_x,nose_y,nose_v,left_wrist_x,left_wrist_y,left_wrist_v"
 GOOD = "a.jpg,0,640,480,1,2,2,3.5,4,1"
 
-TEXT = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="\0/\\:."), min_size=1, max_size=8
-)
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/\\:."), min_size=1, max_size=8)
 NUMBER = st.floats(-1e6, 1e6, allow_nan=False)
 KNOWN = st.tuples(NUMBER, NUMBER, st.sampled_from([1, 2]))
 UNLABELLED = st.tuples(NUMBER | st.just(np.nan), NUMBER | st.just(np.nan), st.just(0))
