@@ -15,17 +15,21 @@ from odflow.cli.parser import Parser
 from odflow.errors import ConfigError, OdflowError, nearest
 from odflow.graph.registry import Registry
 from odflow.graph.remote_url import without_secrets
+from odflow.graph.streams import take_any_text
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
 _log = logging.getLogger("odflow")
 
 
-def main(arguments: Sequence[str] | None = None, registry: Registry | None = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None, registry: Registry | None = None, *, apart: bool = False
+) -> int:
     """Run one command.
 
     Args:
         arguments: what stands after ``python -m odflow``; those of this process if left out.
         registry: the stages; those that are installed if left out.
+        apart: a stage by itself runs in a child of this process, which has but one thread.
 
     Returns:
         The exit code: 0 done, 1 a stage failed, 2 the command, the configuration or
@@ -33,9 +37,11 @@ def main(arguments: Sequence[str] | None = None, registry: Registry | None = Non
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
+    take_any_text()
     _set_up_logging(debug)
     try:
-        code = _dispatch([word for word in words if word != "--debug"], registry or Registry.installed())
+        words = [word for word in words if word != "--debug"]
+        code = _dispatch(words, registry or Registry.installed(), apart)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -56,19 +62,37 @@ def main(arguments: Sequence[str] | None = None, registry: Registry | None = Non
         return 1
 
 
-def _dispatch(words: list[str], registry: Registry) -> int:
+def _dispatch(words: list[str], registry: Registry, apart: bool) -> int:
     if not words or words[0].startswith("-"):
         return _top(words, registry)
     name, rest = words[0], words[1:]
     if name in COMMANDS:
         return start(name, rest, registry)
     if name in registry.names():
-        from odflow.cli.single import run_single
-
-        return run_single(name, rest, registry)
+        return _run_stage(name, rest, registry, apart)
     raise ConfigError(
         f'"{name}" is neither a command nor a stage.{nearest(name, [*COMMANDS, *registry.names()])}'
     )
+
+
+def _run_stage(name: str, words: list[str], registry: Registry, apart: bool) -> int:
+    def work() -> int:
+        from odflow.cli.single import run_single
+
+        return run_single(name, words, registry)
+
+    if not apart:
+        return work()
+    from odflow.cli.apart import Death, run_apart
+
+    def mourn(death: Death) -> OdflowError:
+        from odflow.cli.single import clear_away
+        from odflow.engines.death import told_death
+
+        clear_away(name, words, registry)
+        return told_death(name, death.code, death.peak, "--debug shows what libraries say.")
+
+    return run_apart(work, mourn)
 
 
 def _top(words: list[str], registry: Registry) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
@@ -142,7 +141,6 @@ def _run(given: Namespace, registry: Registry) -> int:
     pipeline = read_pipeline(given.pipeline, registry, given.set, selection)
     workdir = _workdir(given)
     store = _store()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends a job in CI is an interrupt too
     engine = _engine(given)
     try:
         screen = Screen(sys.stderr if given.json else None)

@@ -31,14 +31,7 @@ def run_single(name: str, words: list[str], registry: Registry) -> int:
         OdflowError: the stage failed.
     """
     stage = registry.get(name)
-    parser = Parser(name, inspect.getdoc(stage) or "", f"outputs, in DIR:\n{_outputs(stage)}")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the outputs (needed)")
-    about = "replace what is at the outputs' places in DIR though this stage did not write it; never an input"
-    parser.add_argument("--overwrite", action="store_true", help=about)
-    jobs_flag(parser)
-    json_flag(parser)
-    add_fields(parser, stage)
-    given = parser.parse(words)
+    given = _parser(name, stage).parse(words)
     made = _make(name, stage, given_fields(stage, given), given.out)
     from odflow.engines.threads import Threads
     from odflow.graph.execute import run_alone
@@ -59,6 +52,31 @@ def run_single(name: str, words: list[str], registry: Registry) -> int:
             json.dumps({"stage": name, "outputs": outputs, "said": job.said, "counts": job.counts}, indent=1)
         )
     return 0
+
+
+def clear_away(name: str, words: list[str], registry: Registry) -> None:
+    """Remove what a stage that died left in its folder, but for what it can go on from.
+
+    Args:
+        name, words, registry: what `run_single` was given.
+    """
+    from odflow.graph.execute import clear_staging
+
+    stage = registry.get(name)
+    given = _parser(name, stage).parse(words)
+    if given.out:
+        clear_staging(stage, given.out, name)
+
+
+def _parser(name: str, stage: type[Stage]) -> Parser:
+    parser = Parser(name, inspect.getdoc(stage) or "", f"outputs, in DIR:\n{_outputs(stage)}")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the outputs (needed)")
+    about = "replace what is at the outputs' places in DIR though this stage did not write it; never an input"
+    parser.add_argument("--overwrite", action="store_true", help=about)
+    jobs_flag(parser)
+    json_flag(parser)
+    add_fields(parser, stage)
+    return parser
 
 
 def _make(name: str, stage: type[Stage], fields: dict[str, object], out: Path | None) -> Stage:

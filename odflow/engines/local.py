@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from odflow.engines.death import told_death
 from odflow.engines.memory import RSS_UNIT
+from odflow.engines.shared import SharedFolder
 from odflow.engines.threads import Turns
-from odflow.errors import OdflowError, StageError
+from odflow.graph.disk import told_by_disk
 from odflow.graph.task import Ended, Message, Task
 
 INTERRUPTED = 130  # exit code
@@ -33,7 +33,7 @@ class LocalEngine:
 
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
-        self._shared: Path | None = None
+        self._shared: SharedFolder | None = None
         self._children: set[int] = set()
         self._stopped = False
         self._lock = threading.Lock()
@@ -48,7 +48,9 @@ class LocalEngine:
             return self._run(task, hear)
 
     def _run(self, task: Task, hear: Callable[[Message], None]) -> Ended:
-        with task.log.open("ab") as log:
+        with told_by_disk(task.log):
+            log = task.log.open("ab")
+        with log:
             child, telling = self._start(log.fileno())
         ended: Ended | None = None
         try:
@@ -64,7 +66,7 @@ class LocalEngine:
             code, peak = self._wait(child)
         if self._stopped or (ended is None and code in (INTERRUPTED, -signal.SIGINT)):
             raise KeyboardInterrupt
-        return ended or Ended(error=_killed(task, code, peak), peak=peak)
+        return ended or Ended(error=told_death(task.name, code, peak, f"See {task.log}."), peak=peak)
 
     def stop(self) -> None:
         """Interrupt every stage, and kill those that take longer than three seconds to end."""
@@ -78,7 +80,7 @@ class LocalEngine:
     def close(self) -> None:
         """Remove what the children shared."""
         if self._shared:
-            shutil.rmtree(self._shared, ignore_errors=True)
+            self._shared.close()
 
     def _start(self, log: int) -> tuple[subprocess.Popen[str], IO[str]]:
         """A child that leads a process group of its own: Ctrl-C on a terminal reaches only this process."""
@@ -109,7 +111,7 @@ class LocalEngine:
         given = {
             "task": task.to_json(),
             "jobs": self.jobs,
-            "turns": str(self._shared),
+            "turns": str(self._turns_folder()),
             "path": sys.path,
         }
         with suppress(BrokenPipeError):  # the child is dead already, which is told soon
@@ -135,17 +137,10 @@ class LocalEngine:
                 os.killpg(pid, number)
 
     def _turns(self) -> Turns:
+        return Turns(self._turns_folder(), self.jobs)
+
+    def _turns_folder(self) -> Path:
         with self._lock:
             if self._shared is None:
-                self._shared = Path(tempfile.mkdtemp(prefix="odflow-"))
-        return Turns(self._shared, self.jobs)
-
-
-def _killed(task: Task, code: int, peak: int) -> OdflowError:
-    """Tell of a child that ended without saying how."""
-    reached = f"it had reached {peak / 2**30:.1f} GiB"
-    if code >= 0:
-        return StageError(f"{task.name} ended without a word (exit code {code}; {reached}). See {task.log}.")
-    name = signal.Signals(-code).name
-    why = "probably out of memory" if code == -signal.SIGKILL else name
-    return StageError(f"{task.name} was killed (signal {-code}, {why}; {reached}). See {task.log}.")
+                self._shared = SharedFolder()
+            return self._shared.path

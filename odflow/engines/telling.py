@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from odflow.graph.streams import take_any_text
 from odflow.graph.task import Message, Task
 
 A = TypeVar("A")
@@ -48,6 +49,7 @@ class Telling:
 
 def tell_to(task: Task, send: Callable[[Message], None]) -> Telling:
     """Send all that a task tells to `send`, and keep it in the log that this process prints to."""
+    take_any_text()
     log = logging.getLogger("odflow")
     log.handlers = [_Sender(send), _printer()]
     log.propagate = False

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from odflow.errors import StoreError
 
 _PAUSE = 0.05  # seconds between two looks at a lock
 _PARTIAL = ".partial-"  # how the names of files that are not whole yet begin
+_SCARCE = 2**26  # bytes that a disk has left from which a write fails for something else
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _log = logging.getLogger("odflow.run")
 
@@ -35,16 +37,42 @@ def told_by_disk(place: Path) -> Iterator[None]:
 
 
 def full_disk(error: OSError, place: Path) -> StoreError | None:
-    """The error to raise when the disk that holds `place` is full; None when it is something else."""
+    """The error to raise when a disk is full; None when it is something else.
+
+    Args:
+        error: what the operating system said. The file that it names is on the full disk.
+        place: where the work was, for an error that names no file: a write to a temporary file
+            may have raised it, so that the temporary folder's disk is told when that is the full one.
+    """
     if error.errno not in _FULL:
         return None
-    while not place.exists():
-        place = place.parent
-    left = shutil.disk_usage(place).free / 2**20
+    named = error.filename2 or error.filename
+    places = [Path(os.fsdecode(named))] if isinstance(named, str | bytes) else [place, _temporary()]
+    found = [_existing(one) for one in places]
+    full = next((one for one in found if _free(one) < _SCARCE), found[0])
+    room = f"{_free(full) / 2**20:.0f} MiB left" if _free(full) else "nothing left"
     reason = os.strerror(error.errno)
-    return StoreError(
-        f"{place}: the disk is full ({reason}; {left:.0f} MiB left). Free some space and run again."
-    )
+    return StoreError(f"{full}: the disk is full ({reason}; {room}). Free some space and run again.")
+
+
+def _free(place: Path) -> int:
+    """Bytes that may be written; none where no file may be added, however small."""
+    state = os.statvfs(place)
+    return 0 if state.f_files and not state.f_favail else state.f_bavail * state.f_frsize
+
+
+def _existing(place: Path) -> Path:
+    """The place, or what is there of the way to it; of a file that is not whole its folder."""
+    while not place.exists() or place.name.startswith(_PARTIAL):
+        place = place.parent
+    return place
+
+
+def _temporary() -> Path:
+    try:
+        return Path(tempfile.gettempdir())
+    except OSError:  # none can be written
+        return Path(os.environ.get("TMPDIR", "/tmp"))
 
 
 @contextmanager

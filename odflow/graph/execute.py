@@ -101,12 +101,33 @@ def run_alone(
     made_here = not out.exists()
     make_folder(out)
     try:
-        with held(out / f".odflow-{name}.lock", name):
-            staging = out / f".staging-{name}"
+        with held(_lock_file(out, name), name):
+            staging = _staging(out, name)
             return _run_in(stage, target, staging, Job(name, staging, workers or InProcess(), audience))
     finally:
         if made_here and not any(out.iterdir()):
             out.rmdir()
+
+
+def clear_staging(stage: type[Stage], out: Path, name: str) -> None:
+    """Remove what a process that died in `run_alone` left in `out`, unless the stage resumes.
+
+    Raises:
+        StoreError: the disk refuses.
+    """
+    if not out.is_dir():
+        return
+    with held(_lock_file(out, name), name):
+        if not stage.resumes:
+            remove(_staging(out, name))
+
+
+def _lock_file(out: Path, name: str) -> Path:
+    return out / f".odflow-{name}.lock"
+
+
+def _staging(out: Path, name: str) -> Path:
+    return out / f".staging-{name}"
 
 
 def _run_in(stage: Stage, target: OutFolder, staging: Path, given: Job) -> Job:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Event, Thread, enumerate, main_thread
+from threading import Event, Thread
 from time import monotonic
 from typing import TypeVar
 
@@ -160,20 +158,3 @@ class Signs:
             self._seen, self._until = self._told, waited + self._patience
         if waited > self._until:
             raise TimeoutError(f"took no more bytes for {self._patience:.0f} s")
-
-
-def leave(code: int) -> int:
-    """The exit code of a process; ends it right here where a request that nobody waits for would hold it.
-
-    Python joins all threads at exit, and among them those in which packages of a protocol look up
-    names or open connections.
-    """
-    threads = enumerate()
-    stuck = any(thread.name == _NAME for thread in threads)
-    held = any(not thread.daemon and thread is not main_thread() for thread in threads)
-    if stuck and held:
-        with suppress(OSError, ValueError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
-    return code

@@ -124,10 +124,10 @@ class _Run:
         with ThreadPoolExecutor(self.engine.jobs, thread_name_prefix="stage") as pool:
             try:
                 self._work(selected, under_way, pool)
+                self._write("failed" if self.exit_code else "done")
             except BaseException:
                 self._interrupt(under_way)
                 raise
-        self._write("failed" if self.exit_code else "done")
         return Outcome(self.record, selected, self.exit_code)
 
     def _work(
@@ -242,6 +242,9 @@ class _Run:
         for begun in under_way.values():
             self.screen.forget(begun.step.node.name)
             self._note_end(begun.step.node.name, "interrupted", begun.began)
+        for name, stage in self.record.stages.items():
+            if stage.state == "running":  # it was not yet, or no longer, under way
+                self._note(name, state="interrupted")
         self._write("interrupted")
 
     def _shown(self, line: str, node: Node) -> str:

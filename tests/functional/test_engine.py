@@ -81,6 +81,8 @@ def test_a_stage_that_the_system_kills_is_told_with_its_memory_and_its_log(
     assert not list((tmp_path / ".odflow/staging").iterdir())
     told = odflow("run", "p.yaml", "--set", "hog.end=crashed")
     assert "hog was killed (signal 11, SIGSEGV; it had reached" in told.stderr
+    told = odflow("run", "p.yaml", "--set", "hog.end=real-time")
+    assert f"hog was killed (signal {signal.SIGRTMIN + 3}, SIGRTMIN+3; it had reached" in told.stderr
 
 
 def test_logs_memory_and_seconds_are_kept(tmp_path: Path, odflow: Odflow) -> None:

@@ -1,4 +1,4 @@
-"""Runs that are killed at random moments end with the bytes of a run that was left alone."""
+"""Runs that are killed, stopped or interrupted end with the bytes of a run that was left alone."""
 
 import json
 import os
@@ -118,14 +118,14 @@ def processes(mark: str) -> list[int]:
     return found
 
 
-@pytest.fixture
-def places(project: Path, tmp_path: Path) -> Iterator[Place]:
+@pytest.fixture(scope="module")
+def places(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """New places, one after the other; what a failed test leaves running is ended."""
     made: list[Place] = []
 
     def new() -> Iterator[Place]:
         while True:
-            folder = tmp_path / str(len(made))
+            folder = tmp_path_factory.mktemp("place")
             shutil.copytree(project / "pipelines/quickstart/pool", folder / "pictures")
             (folder / "pictures/0100.jpg").write_bytes(b"\xff\xd8\xff and no more")
             (folder / "kill.yaml").write_text(
@@ -140,21 +140,69 @@ def places(project: Path, tmp_path: Path) -> Iterator[Place]:
             os.kill(pid, signal.SIGKILL)
 
 
+@dataclass(frozen=True)
+class Undisturbed:
+    """A run that was left alone, and how long it took, seconds."""
+
+    place: Place
+    life: float
+
+
+@pytest.fixture(scope="module")
+def left_alone(places: Iterator[Place]) -> Undisturbed:
+    place = next(places)
+    began = time.monotonic()
+    assert place.start().wait() == 0, place.told()
+    life = time.monotonic() - began
+    place.remember()
+    assert "1 unreadable" in place.said()["detect"][0]
+    return Undisturbed(place, life)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
-def test_a_run_killed_at_random_moments_ends_as_if_left_alone(places: Iterator[Place]) -> None:
+def test_a_run_that_is_stopped_continued_and_interrupted_six_times_ends_as_if_left_alone(
+    places: Iterator[Place], left_alone: Undisturbed
+) -> None:
+    place = next(places)
+    run = place.start()
+    while run.poll() is None and not place.has_looked():
+        time.sleep(0.01)
+    every = sorted({run.pid, *processes(place.mark)})
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        for pid in every:
+            os.kill(pid, number)
+        time.sleep(0.5)
+    os.kill(run.pid, signal.SIGSTOP)
+    os.kill(run.pid, signal.SIGINT)  # it waits there
+    os.kill(run.pid, signal.SIGCONT)
+    for _ in range(5):
+        time.sleep(0.1)
+        if run.poll() is None:
+            os.kill(run.pid, signal.SIGINT)
+    assert run.wait() == 130, place.told()
+    assert place.told().splitlines()[-1] == "interrupted. The same command goes on from here."
+    assert "Traceback" not in place.told()
+    record = json.loads((place.folder / "runs/kill/run.json").read_text())
+    assert (record["state"], record["stages"]["detect"]["state"]) == ("interrupted", "interrupted")
+    check_nothing_is_half_written(place, left_alone.place)
+    check_all_are_gone(place.mark)
+    assert place.start().wait() == 0, place.told()
+    check_end(place, left_alone.place)
+    assert re.search(r"goes on after \d+ of 180 images", place.told())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
+def test_a_run_killed_at_random_moments_ends_as_if_left_alone(
+    places: Iterator[Place], left_alone: Undisturbed
+) -> None:
     """20 times, the main process or all of the run's processes at once; the next run goes on from there.
 
     The first kill in a place comes while `detect` looks at pictures, six others at any moment
     that the run should still have to live. Then, or where it ends before, another place is taken.
     """
-    undisturbed = next(places)
-    began = time.monotonic()
-    assert undisturbed.start().wait() == 0, undisturbed.told()
-    life = time.monotonic() - began
-    undisturbed.remember()
-    assert "1 unreadable" in undisturbed.said()["detect"][0]
-
+    undisturbed, life = left_alone.place, left_alone.life
     chance = random.Random(20)
     used = [next(places)]
     halfway = set()

@@ -353,8 +353,8 @@ def test_an_interrupt_ends_a_long_upload(machine: Callable[[str], Machine], remo
 
 TOKEN = "?sig=never-told&se=2030"
 SHORT = (
-    "import sys; from odflow.graph import request; request.DEADLINE = request.SILENCE = 1.0\n"
-    "from odflow.cli import main; sys.exit(request.leave(main()))"
+    "from odflow.graph import request; request.DEADLINE = request.SILENCE = 1.0\n"
+    "from odflow.__main__ import main; main()"
 )
 
 

@@ -119,7 +119,7 @@ class Hog(Stage):
     """Take memory, then end as asked."""
 
     mebibytes: int = Field(300, ge=1, description="how much")
-    end: Literal["well", "killed", "crashed", "exit"] = Field("well", description="how")
+    end: Literal["well", "killed", "crashed", "exit", "real-time"] = Field("well", description="how")
 
     text: OutputFile = output("text.txt", "a word")
 
@@ -131,6 +131,8 @@ class Hog(Stage):
             os.kill(os.getpid(), signal.SIGKILL)
         if self.end == "crashed":
             os.kill(os.getpid(), signal.SIGSEGV)
+        if self.end == "real-time":
+            os.kill(os.getpid(), signal.SIGRTMIN + 3)
         if self.end == "exit":
             os._exit(3)
         self.text.write_text(f"{len(held)}\n")
@@ -179,3 +181,16 @@ class Vanish(Stage):
     def run(self, job: Job) -> None:
         shutil.rmtree(self.source)
         self.text.write_text("gone\n")
+
+
+class Deaf(Stage):
+    """Heed no interrupt, as a library that is at work."""
+
+    place: Path = Field(description="file that tells when it is")
+
+    text: OutputFile = output("text.txt", "a word")
+
+    def run(self, job: Job) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        self.place.touch()
+        sleep(1000)
