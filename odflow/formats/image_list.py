@@ -7,7 +7,7 @@ from pathlib import Path
 
 from odflow.errors import InputError
 from odflow.formats.image_names import FolderNames, list_fault, name_inside
-from odflow.formats.text_files import encoding_by_mark, lines_of
+from odflow.formats.text_files import encoding_by_mark, line_of, lines_of
 from odflow.left_out import shown
 
 
@@ -60,9 +60,10 @@ def list_lines(path: Path) -> Iterator[tuple[str, str]]:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}). Give a folder or a list file."
         ) from None
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        at = line_of(error, encoding_by_mark(data) or "utf-8")
         raise InputError(
-            f"{path}: is no list of images (not UTF-8 text). Wanted: one image a line."
+            f"{path}:{at}: is no list of images (not UTF-8 text). Wanted: one image a line."
         ) from None
     for number, line in enumerate(lines, 1):
         if line.strip() and not line.lstrip().startswith("#"):

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 _OUTSIDE = re.compile(r"^\Z|^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|\Z)|\0")
+
+_LONGEST = 4096  # characters: no system takes a longer path
+_MOST_ALIKE = 16  # folders on the way to a file that are looked into, where none is called exactly so
 
 
 def leaves_folder(name: str) -> bool:
@@ -123,8 +126,9 @@ class FolderNames:
             first, where several are), or the only one that has the same letters and accents in another
             Unicode form. None where there is no such file.
         """
-        there = _is_file(self._folder / name)
-        spellings = list(self._alike(name))
+        if len(name) > _LONGEST:
+            return None
+        there, spellings = _is_file(self._folder / name), self._alike(name)
         if there and spellings in ([], [name]):  # a folder that cannot be listed has no spellings
             return name
         if there:
@@ -139,21 +143,30 @@ class FolderNames:
             As `find`, of the name or else of the longest end of it that is a file.
         """
         inside = name_inside(name)
-        found = inside and self.find(inside)
-        if found or "\0" in name or not is_utf8(name):
+        found = self.find(inside) if inside else None
+        if found or "\0" in name or len(name) > _LONGEST or not is_utf8(name):
             return found
         parts = [part for part in name.strip().replace("\\", "/").split("/") if part not in ("", ".")]
         ends = ("/".join(parts[start:]) for start in range(len(parts)) if ".." not in parts[start:])
         return next(filter(None, (self.find(end) for end in ends if not leaves_folder(end))), None)
 
-    def _alike(self, name: str) -> Iterator[str]:
-        """The names in the folder, of whatever there is, that are alike."""
-        before, _, last = name.rpartition("/")
-        for parent in self._alike(before) if before else [""]:
-            if parent not in self._listings:
-                self._listings[parent] = _listing(self._folder / parent)
-            for one in self._listings[parent].get(alike(last), ()):
-                yield f"{parent}/{one}" if parent else one
+    def _alike(self, name: str) -> list[str]:
+        """The names in the folder, of whatever there is, that are alike; of its folders the right ones."""
+        found = [""]
+        *folders, last = name.split("/")
+        for part in folders:
+            found = [one for parent in found for one in self._inside(parent, part, exactly=True)][
+                :_MOST_ALIKE
+            ]
+        return [one for parent in found for one in self._inside(parent, last)]
+
+    def _inside(self, parent: str, name: str, *, exactly: bool = False) -> list[str]:
+        """What a folder has that is alike; only what is called exactly so, where that is enough."""
+        if parent not in self._listings:
+            self._listings[parent] = _listing(self._folder / parent)
+        found = self._listings[parent].get(alike(name), [])
+        found = [name] if exactly and name in found else found
+        return [f"{parent}/{one}" if parent else one for one in found]
 
 
 def names_below(names: Iterable[str], images: Path | FolderNames) -> dict[str, str]:

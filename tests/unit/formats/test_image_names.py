@@ -234,6 +234,42 @@ def test_images_seen_that_are_wrong_are_told_by_line(tmp_path, data, message):
         read_images_seen(tmp_path / "seen.csv")
 
 
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (b"a.jpg\nb\xe4.jpg\n", 2),
+        (b"\xff\xd8\xff\xe0", 1),
+        ("a.jpg\n".encode("utf-16") + b"\0\xd8", 2),
+        (b"\xed\xa0\x80.jpg", 1),
+    ],
+    ids=range(4),
+)
+def test_a_list_that_is_no_text_is_told_by_line(tmp_path, data, line):
+    (tmp_path / "list.txt").write_bytes(data)
+    for read in (listed_names, read_images_seen, lambda path: read_image_list(path, tmp_path)):
+        with pytest.raises(InputError, match=rf"list\.txt:{line}: is no list of images \(not UTF-8"):
+            read(tmp_path / "list.txt")
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 300_000, "a/" * 20_000 + "b", "a/" * 300 + "b", "/a" * 300, "a\\" * 300]
+)
+def test_names_longer_than_any_file_system_takes_are_no_files(tmp_path, name):
+    (tmp_path / "a").symlink_to(tmp_path)
+    (tmp_path / "A").symlink_to(tmp_path)
+    (tmp_path / "list.txt").write_text(f"{name}\n")
+    assert names_below([name], tmp_path) == {}
+    with pytest.raises(InputError, match=r"list\.txt:1: ") as error:
+        read_image_list(tmp_path / "list.txt", tmp_path)
+    assert len(str(error.value)) < 600
+
+
+def test_folders_that_are_alike_do_not_multiply(tmp_path):
+    for name in ("aA", "Aa", "AA"):
+        (tmp_path / name).symlink_to(tmp_path)
+    assert FolderNames(tmp_path).find("aa/" * 30 + "b") is None
+
+
 def test_a_field_of_any_size_is_read(tmp_path):
     big = "x" * 200_000
     (tmp_path / "seen.csv").write_text(f"filename,status,error\na.jpg,ok,{big}\n../b.jpg,ok,\n")
