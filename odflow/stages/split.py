@@ -32,7 +32,8 @@ class Split(Stage):
         ge=0,
         le=1,
         description="share of images (0 to 1) for validation, chosen by a hash of their names; "
-        "the copies of a photograph that Roboflow makes (NAME_jpg.rf.HASH.jpg) are on the side of NAME",
+        "the copies of a photograph that Roboflow makes (NAME_jpg.rf.HASH.jpg) are on the side of NAME, "
+        "and names that differ in case or the Unicode form of accents alone on one side",
     )
     train_count: int | None = Field(
         None,
