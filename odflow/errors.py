@@ -19,11 +19,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from odflow.terminal import shown
+
 
 class OdflowError(Exception):
-    """Base of all; the command line prints its message and exits with `exit_code`."""
+    """Base of all; the command line prints its message and exits with `exit_code`.
+
+    Args:
+        lines: one for each problem. Names in them may hold anything, and a line stays one line.
+    """
 
     exit_code = 1
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*(shown(str(line)) for line in lines))
+
+    @property
+    def lines(self) -> list[str]:
+        """A line for each problem."""
+        return list(self.args)
+
+    def __str__(self) -> str:
+        """All lines."""
+        return "\n".join(self.args)
 
 
 class ConfigError(OdflowError):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from odflow.errors import InputError, OdflowError
+from odflow.terminal import shown
 
 NAMED = 3
 """Names that a line gives; the others are counted."""
@@ -23,15 +24,6 @@ def first_names(names: Iterable[str], most: int = NAMED) -> str:
     found = [shown(name) for name in names]
     more = f" and {len(found) - most} more" if len(found) > most else ""
     return ", ".join(found[:most]) + more
-
-
-def shown(text: str) -> str:
-    r"""A text out of somebody's file, as a line may hold it: control characters are escaped.
-
-    >>> shown("red\n")
-    'red\\n'
-    """
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 @dataclass(frozen=True)
@@ -74,7 +66,7 @@ class Faults:
 
     def add(self, fault: OdflowError | str) -> None:
         """Take a fault, or all lines of an error."""
-        self.lines += str(fault).splitlines()
+        self.lines += fault.lines if isinstance(fault, OdflowError) else [shown(fault)]
 
     def raise_all(self, kind: type[OdflowError] = InputError, advice: str = "") -> None:
         """Raise what was found.
@@ -90,4 +82,4 @@ class Faults:
             return
         more = len(self.lines) - SHOWN
         told = [*self.lines[:SHOWN], *([f"... and {more} more of this kind."] if more > 0 else [])]
-        raise kind("\n".join([*told, *([advice] if advice else [])]))
+        raise kind(*told, *([advice] if advice else []))

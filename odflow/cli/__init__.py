@@ -16,6 +16,7 @@ from odflow.errors import ConfigError, OdflowError, nearest
 from odflow.graph.registry import Registry
 from odflow.graph.remote_url import without_secrets
 from odflow.graph.streams import take_any_text
+from odflow.terminal import OneLine
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
 _log = logging.getLogger("odflow")
@@ -52,7 +53,8 @@ def main(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except OdflowError as error:
-        _log.error("%s", error)
+        for line in error.lines:
+            _log.error("%s", line)
         _log.debug("", exc_info=error)
         return error.exit_code
     except Exception as error:  # a plug-in may fail in any way at all
@@ -129,10 +131,10 @@ def _set_up_logging(debug: bool) -> None:
             logging.getLogger(noisy).setLevel(logging.ERROR)
 
 
-class _Format(logging.Formatter):
+class _Format(OneLine):
     """The message alone; before it who remarks, where that is a stage, and that it is a warning.
 
-    What packages say in tracebacks goes without the secrets of URLs.
+    What packages say, in tracebacks too, goes without the secrets of URLs.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -142,6 +144,11 @@ class _Format(logging.Formatter):
         stage = record.name.removeprefix("odflow.")
         own = record.name == "odflow" or stage in ("run", "store", "record")
         return text if own else f"{stage}: {text}"
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The message."""
+        text = super().formatMessage(record)
+        return text if record.name.startswith("odflow") else without_secrets(text)
 
     def formatException(self, ei: Any) -> str:
         """The traceback."""

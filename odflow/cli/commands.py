@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from odflow.cli.parser import Parser
 from odflow.errors import ConfigError
 from odflow.graph.registry import Registry
+from odflow.terminal import shown
 
 if TYPE_CHECKING:
     from odflow.graph.record import StageRecord
@@ -156,13 +157,13 @@ def _run(given: Namespace, registry: Registry) -> int:
     states = [row[1] for row in rows]
     if outcome.exit_code:
         failed = [row[0] for row in rows if row[1] == "failed"]
-        print(f"failed: {', '.join(failed)} ({outcome.record.seconds:.1f} s)")
+        _tell(f"failed: {', '.join(failed)} ({outcome.record.seconds:.1f} s)")
     elif set(states) == {"cached"}:
-        print(f"nothing to do: all {len(rows)} stages are cached. Outputs: {workdir}")
+        _tell(f"nothing to do: all {len(rows)} stages are cached. Outputs: {workdir}")
     else:
         told = {"done": "ran", "cached": "cached", "fetched": "fetched"}
         counts = [f"{states.count(state)} {word}" for state, word in told.items() if state in states]
-        print(f"done: {', '.join(counts)}, {outcome.record.seconds:.1f} s. Outputs: {workdir}")
+        _tell(f"done: {', '.join(counts)}, {outcome.record.seconds:.1f} s. Outputs: {workdir}")
     return outcome.exit_code
 
 
@@ -209,7 +210,7 @@ def _plan(given: Namespace, registry: Registry) -> int:
         [(step.node.name, step.state, step.why) for step in steps],
     )
     for line in moves:
-        print(line)
+        _tell(line)
     return 0
 
 
@@ -220,20 +221,20 @@ def _status(given: Namespace, registry: Registry) -> int:
         raise ConfigError(f"{given.pipeline}: there is no such pipeline file.")
     record = read_record(_workdir(given))
     if record is None:
-        print("null" if given.json else f"{given.pipeline}: has not run yet.")
+        _tell("null" if given.json else f"{given.pipeline}: has not run yet.")
         return 0
     if given.json:
         print(record_text(record), end="")
         return 0
-    print(f"{record.pipeline}: {record.state}, {record.started}, {record.seconds:.1f} s")
+    _tell(f"{record.pipeline}: {record.state}, {record.started}, {record.seconds:.1f} s")
     rows = [
         (*_row(name, stage), (stage.key or "-")[:12], " ".join(stage.outputs.values()))
         for name, stage in record.stages.items()
     ]
     _print_table((*_HEAD, "key", "outputs"), rows)
     for stage in record.stages.values():
-        if stage.error:
-            print(stage.error)
+        for line in stage.error.split("\n") if stage.error else ():
+            _tell(line)
     return 0
 
 
@@ -279,7 +280,7 @@ def _verify(given: Namespace, registry: Registry) -> int:
     with store.in_use():
         wrong = verify(store, tqdm(folders, desc="verify", unit="result", disable=None, leave=False))
     for line in wrong:
-        print(line)
+        _tell(line)
     print(f"{len(folders)} results, {len(wrong)} files wrong")
     return 1 if wrong else 0
 
@@ -316,8 +317,13 @@ def _row(name: str, stage: StageRecord) -> tuple[str, str, str, str]:
     return name, stage.state, f"{stage.seconds:.1f}", memory if stage.peak else "-"
 
 
+def _tell(line: str) -> None:
+    """Print a line that may hold names of files, or what another machine wrote."""
+    print(shown(line))
+
+
 def _print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    lines = [head, *rows]
+    lines = [[shown(cell) for cell in line] for line in (head, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

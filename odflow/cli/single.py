@@ -86,18 +86,18 @@ def _make(name: str, stage: type[Stage], fields: dict[str, object], out: Path | 
     except ValidationError as error:
         problems += [f"{name}: {line}" for _, line in faults(error, stage, fields, flag)]
     if problems:
-        raise ConfigError("\n".join(problems))
+        raise ConfigError(*problems)
     for field, paths in made.input_paths().items():
         wrong = (wrong_path(path, stage.inputs()[field].kind) for path in paths)
         problems += [f"{name}: {flag(field)}: {fault}" for fault in wrong if fault]
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError(*problems)
     node = Node(name, name, made)
     check_stages(
         [node], lambda _, line, at: problems.append(_problem(name, line, at)), out or Path(), alone=True
     )
     if problems:
-        raise ConfigError("\n".join(problems))
+        raise ConfigError(*problems)
     return made
 
 

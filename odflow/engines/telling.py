@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from odflow.graph.streams import take_any_text
 from odflow.graph.task import Message, Task
+from odflow.terminal import OneLine, shown
 
 A = TypeVar("A")
 
@@ -32,7 +33,7 @@ class Telling:
 
     def say(self, line: str) -> None:
         """Send a line, and keep it in the log."""
-        print(line, flush=True)
+        print(shown(line), flush=True)
         self._send({"say": line})
 
     def bar(self, items: Iterable[A], *, total: int | None, unit: str) -> tqdm[A]:
@@ -68,6 +69,7 @@ class _Sender(logging.Handler):
     def __init__(self, send: Callable[[Message], None]) -> None:
         super().__init__()
         self._send = send
+        self.setFormatter(OneLine())
 
     def emit(self, record: logging.LogRecord) -> None:
         self._send({"log": [record.levelno, self.format(record)]})
@@ -75,7 +77,7 @@ class _Sender(logging.Handler):
 
 def _printer() -> logging.Handler:
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(message)s"))
     return handler
 
 

@@ -13,7 +13,8 @@ from odflow.formats.image_forms import is_image_name
 from odflow.formats.image_list import list_lines
 from odflow.formats.image_names import name_inside, same_letters
 from odflow.formats.images import ImageFile
-from odflow.left_out import SHOWN, Faults, first_names, shown
+from odflow.left_out import SHOWN, Faults, first_names
+from odflow.terminal import shown
 
 _MISMATCH = 0.1
 """The share of the images, and of the annotations, below which those that fit do so by chance."""

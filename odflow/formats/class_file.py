@@ -14,7 +14,8 @@ import yaml
 
 from odflow.errors import ConfigError
 from odflow.formats.config_text import read_text
-from odflow.left_out import Faults, shown
+from odflow.left_out import Faults
+from odflow.terminal import shown
 
 MAX_BYTES = 512 * 1024
 """Far more names than any data set has; YAML is read slowly."""

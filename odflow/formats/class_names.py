@@ -9,7 +9,7 @@ from odflow.errors import ConfigError, InputError
 from odflow.formats.class_file import ClassFile, class_number
 from odflow.formats.text_files import decode_text, has_controls, lines_of, read_bytes
 from odflow.formats.yolo import read_yolo_names
-from odflow.left_out import shown
+from odflow.terminal import shown
 
 _YAML = (".yaml", ".yml")
 

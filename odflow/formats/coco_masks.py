@@ -102,5 +102,5 @@ def _mask_set(path: Path, data: Any) -> MaskSet:
         size = (int(image["width"]), int(image["height"])) if "width" in image else None
         masks[mask_key(name)] = CocoMask(path, name, size, tuple(objects[image["id"]]))
     if problems:
-        raise InputError(first_lines(problems))
+        raise InputError(*first_lines(problems))
     return MaskSet({UNCOVERED: BACKGROUND, **classes}, masks)

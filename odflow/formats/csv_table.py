@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from odflow.errors import TableError
-from odflow.left_out import shown
+from odflow.terminal import shown
 
 if TYPE_CHECKING:
     import pandas as pd

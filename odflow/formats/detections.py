@@ -16,7 +16,8 @@ from odflow.formats.csv_table import ROW_END, CsvForm, csv_text, read_csv_table
 from odflow.formats.image_names import FolderNames, name_inside
 from odflow.formats.image_names import names_below as names_below
 from odflow.formats.numbers import FAR, column_numbers
-from odflow.left_out import SHOWN, Faults, shown
+from odflow.left_out import SHOWN, Faults
+from odflow.terminal import shown
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from odflow.left_out import shown
+from odflow.terminal import shown
 
 _ESCAPE = re.compile(
     r"""\\(?: (?P<octal>[0-7]{1,3}) | [xX](?P<hex>[0-9a-fA-F]{1,2})

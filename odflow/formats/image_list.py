@@ -8,7 +8,7 @@ from pathlib import Path
 from odflow.errors import InputError
 from odflow.formats.image_names import FolderNames, list_fault, name_inside
 from odflow.formats.text_files import encoding_by_mark, line_of, lines_of
-from odflow.left_out import shown
+from odflow.terminal import shown
 
 
 def read_image_list(path: Path, root: Path) -> list[str]:

@@ -8,7 +8,8 @@ from odflow.errors import TableError, nearest
 from odflow.formats.csv_table import read_csv_table
 from odflow.formats.image_list import listed_names
 from odflow.formats.image_names import name_inside
-from odflow.left_out import Faults, shown
+from odflow.left_out import Faults
+from odflow.terminal import shown
 
 _COLUMNS = ("filename", "status")
 

@@ -19,7 +19,7 @@ from odflow.errors import TableError
 from odflow.formats.csv_table import ROW_END, csv_text
 from odflow.formats.image_names import name_inside
 from odflow.formats.numbers import FAR, column_numbers
-from odflow.left_out import shown
+from odflow.terminal import shown
 
 if TYPE_CHECKING:
     import pandas as pd

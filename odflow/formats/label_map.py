@@ -11,7 +11,7 @@ from odflow.errors import ConfigError, nearest
 from odflow.formats.config_text import read_text
 from odflow.formats.escapes import advice, unescape
 from odflow.formats.prototext import Entry, Fault, raise_faults, read
-from odflow.left_out import shown
+from odflow.terminal import shown
 
 MOST_FAULTS = 100
 """Faults that are looked for: each takes a search for the nearest name."""

@@ -20,7 +20,8 @@ from odflow.formats.object_classes import object_classes
 from odflow.formats.record_check import image_name, kind_problems, stated_size
 from odflow.formats.record_image import read_record_image
 from odflow.formats.tfrecord import Records, read_records, record_files
-from odflow.left_out import Faults, shown
+from odflow.left_out import Faults
+from odflow.terminal import shown
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,7 +22,7 @@ from odflow.formats.drawn_boxes import Drawing, DrawnBox
 from odflow.formats.image_names import name_inside, same_letters
 from odflow.formats.images import ImageFile
 from odflow.formats.text_files import decode_text, has_controls, read_bytes
-from odflow.left_out import shown
+from odflow.terminal import shown
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ from pathlib import Path
 from odflow.errors import ConfigError, nearest
 from odflow.formats.class_file import ClassFile, Named, class_number
 from odflow.formats.masks import IGNORE, UNCOVERED
-from odflow.left_out import shown
+from odflow.terminal import shown
 
 BACKGROUND = "background"
 IGNORED = "ignore"
@@ -98,7 +98,7 @@ def number_classes(source: Mapping[int, str], chosen: Mapping[str, str], others:
     if lacking:
         known = source.values()
         lines = [f'classes: there is no class "{name}" to map.{nearest(name, known)}' for name in lacking]
-        raise ConfigError("\n".join(lines))
+        raise ConfigError(*lines)
     targets = {number: chosen.get(name, others or name) for number, name in sorted(source.items())}
     if chosen or others or UNCOVERED in source:
         ordered = sorted(dict.fromkeys(targets.values()), key=lambda name: name != BACKGROUND)

@@ -130,7 +130,7 @@ def pair_masks(images: Iterable[ImageFile], masks: Mapping[str, Mask]) -> Pairin
         else:
             taken[key] = image
     if twice:
-        raise InputError(first_lines(twice))
+        raise InputError(*first_lines(twice))
     pairs = [(image, masks[key]) for key, image in taken.items()]
     return Pairing(pairs, bare, [masks[key].place for key in sorted(masks.keys() - taken)])
 
@@ -177,7 +177,7 @@ def find_mask_files(folder: Path, suffix: str) -> dict[str, Path]:
     return found
 
 
-def first_lines(problems: list[str]) -> str:
+def first_lines(problems: list[str]) -> list[str]:
     """The first ten problems, a line each, and how many more there are."""
     more = len(problems) - _MOST_NAMED
-    return "\n".join([*problems[:_MOST_NAMED], *([f"... and {more} more like these."] if more > 0 else [])])
+    return [*problems[:_MOST_NAMED], *([f"... and {more} more like these."] if more > 0 else [])]

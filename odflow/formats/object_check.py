@@ -14,7 +14,7 @@ from odflow.formats.example import example_views, feature_value
 from odflow.formats.image_check import Verify, check_image
 from odflow.formats.object_classes import object_classes
 from odflow.formats.record_check import Looking, checked, image_problems, kind_problems
-from odflow.left_out import shown
+from odflow.terminal import shown
 
 SLACK = 0.01
 """Share of the image by which a box may stand out, as rounding makes it."""

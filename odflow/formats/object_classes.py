@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from odflow.errors import nearest
-from odflow.left_out import LeftOut, shown
+from odflow.left_out import LeftOut
+from odflow.terminal import shown
 
 
 def object_classes(

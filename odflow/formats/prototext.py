@@ -11,7 +11,8 @@ from pathlib import Path
 
 from odflow.errors import ConfigError
 from odflow.formats.prototext_parser import Entry, Fault, Parser
-from odflow.left_out import Faults, shown
+from odflow.left_out import Faults
+from odflow.terminal import shown
 
 __all__ = ["Entry", "Fault", "Reading", "parse", "raise_faults", "read"]
 

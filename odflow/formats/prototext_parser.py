@@ -10,7 +10,7 @@ from typing import NamedTuple
 from odflow.errors import ConfigError
 from odflow.formats.escapes import advice, unescape
 from odflow.formats.prototext_tokens import CURLY, Scanner, Token
-from odflow.left_out import shown
+from odflow.terminal import shown
 
 MOST_FAULTS = 1000
 """Faults that are kept of a text."""

@@ -17,7 +17,8 @@ from odflow.formats.example import example_views, feature_kind, feature_value, f
 from odflow.formats.image_check import Size, Verify
 from odflow.formats.record_image import check_record_image
 from odflow.formats.tfrecord import record_spans, records_at
-from odflow.left_out import SHOWN, shown
+from odflow.left_out import SHOWN
+from odflow.terminal import shown
 
 _TOGETHER = 16
 """Records that a worker looks at in one go."""
@@ -114,7 +115,7 @@ def checked(files: Sequence[Path], look: Look, looking: Looking, writer: str) ->
     if problems:
         more = len(problems) - SHOWN
         told = [f"... and {more} more problems of this kind in {total} records."] if more > 0 else []
-        raise InputError("\n".join([*problems[:SHOWN], *told]))
+        raise InputError(*problems[:SHOWN], *told)
 
 
 def _look_at(task: _Task, look: Look) -> list[tuple[list[str], Any]]:

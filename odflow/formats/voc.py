@@ -13,7 +13,7 @@ from odflow.formats.drawn_boxes import Drawing, DrawnBox
 from odflow.formats.numbers import FAR
 from odflow.formats.text_files import read_bytes
 from odflow.formats.xml_files import parse_xml
-from odflow.left_out import shown
+from odflow.terminal import shown
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _TURNED = ("cx", "cy", "w", "h", "angle")  # of roLabelImg; the angle in radians

@@ -14,7 +14,7 @@ from odflow.errors import ConfigError, InputError, TableError
 from odflow.formats.class_file import ClassFile, class_number
 from odflow.formats.drawn_boxes import Drawing, DrawnBox
 from odflow.formats.text_files import decode_text, lines_of, read_bytes
-from odflow.left_out import shown
+from odflow.terminal import shown
 
 SLACK = 0.01
 """Share of the image by which a value may lie outside 0 to 1, as rounding and augmentation make it."""

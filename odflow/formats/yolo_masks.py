@@ -13,7 +13,8 @@ from odflow.formats.mask_classes import BACKGROUND, MaskClasses
 from odflow.formats.masks import UNCOVERED, EncodedMask, MaskSet, encode_mask, find_mask_files
 from odflow.formats.regions import paint, polygons_rle
 from odflow.formats.text_files import decode_text, lines_of, read_bytes
-from odflow.left_out import Faults, shown
+from odflow.left_out import Faults
+from odflow.terminal import shown
 
 if TYPE_CHECKING:
     from odflow.formats.regions import Rle

@@ -98,7 +98,7 @@ class Checking:
         try:
             look()
         except OdflowError as error:
-            for line in str(error).splitlines():
+            for line in error.lines:
                 if line not in self._ahead.told:
                     self._ahead.told.add(line)
                     self._tell(line, place)

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from odflow.errors import ConfigError, nearest
-from odflow.left_out import shown
+from odflow.terminal import shown
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
@@ -61,7 +61,7 @@ class Document:
         """
         found = sorted(dict.fromkeys(self.problems), key=lambda problem: _line(problem[0]))
         if found:
-            raise ConfigError("\n".join(shown(f"{place}: {message}") for place, message in found))
+            raise ConfigError(*(f"{place}: {message}" for place, message in found))
 
     def place(self, *address: str | int) -> str:
         """``FILE:LINE`` or ``--set NAME=VALUE`` of a value, or of what it was left out of."""

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from odflow.errors import nearest
 from odflow.graph.patterns import WILD
 from odflow.graph.stage import Kind, Stage
-from odflow.left_out import shown
+from odflow.terminal import shown
 
 Location = tuple[str | int, ...]
 

@@ -26,7 +26,7 @@ def check_places(pipeline: Pipeline, selection: Selection, workdir: Path, store:
     """
     found = [*_faults(pipeline, selection, workdir, store), *_files_in_the_way(pipeline, selection, workdir)]
     if found:
-        raise InputError("\n".join(found))
+        raise InputError(*found)
 
 
 def _faults(pipeline: Pipeline, selection: Selection, workdir: Path, store: Path) -> Iterator[str]:

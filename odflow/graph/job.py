@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
 
 from odflow.left_out import LeftOut
+from odflow.terminal import shown
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -49,13 +50,15 @@ class Console:
 
     def say(self, line: str) -> None:
         """Print a line."""
-        print(f"{self.name}: {line}", file=self.results, flush=True)
+        print(shown(f"{self.name}: {line}"), file=self.results, flush=True)
 
     def bar(self, items: Iterable[A], *, total: int | None, unit: str) -> tqdm[A]:
         """Show a bar where standard error is a terminal."""
         from tqdm import tqdm
 
-        return tqdm(items, total=total, unit=unit, desc=self.name, disable=None, file=sys.stderr, leave=False)
+        return tqdm(
+            items, total=total, unit=unit, desc=shown(self.name), disable=None, file=sys.stderr, leave=False
+        )
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from odflow.graph.content import Content, Entry
 from odflow.graph.stage import Stage
-from odflow.left_out import shown
+from odflow.terminal import shown
 
 _LARGEST_NUMBER = 2**63 - 1
 _SHA256 = re.compile("[0-9a-f]{64}")

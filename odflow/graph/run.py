@@ -25,6 +25,7 @@ from odflow.graph.screen import Screen
 from odflow.graph.store import Store
 from odflow.graph.task import Engine
 from odflow.graph.workdir import Workdir, keep_foreign
+from odflow.terminal import shown
 
 _log = logging.getLogger("odflow.run")
 
@@ -192,7 +193,7 @@ class _Run:
         try:
             self.pipeline.check(self.selection, self.store.folder)
         except ConfigError as error:
-            raise _Refused(str(error)) from error
+            raise _Refused(*error.lines) from error
 
     def _finish(self, begun: _Begun, future: Future[Kept]) -> None:
         node = begun.step.node
@@ -224,16 +225,17 @@ class _Run:
 
     def _fail(self, node: Node, error: Exception, began: float) -> None:
         if isinstance(error, OdflowError):
-            lines, code = str(error).splitlines(), error.exit_code
+            lines, code = error.lines, error.exit_code
         else:
             first = next(iter(str(error).splitlines()), "")
             lines, code = [f"unexpected {type(error).__name__}: {first} (--debug shows where)"], 1
-        message = "\n".join(self._shown(line, node) for line in lines)
-        _log.error("%s", message)
+        lines = [self._shown(line, node) for line in lines]
+        for line in lines:
+            _log.error("%s", line)
         _log.debug("", exc_info=error)
         self.settled.add(node.name)
         self.exit_code = self.exit_code or code
-        self._note_end(node.name, "failed", began, error=message)
+        self._note_end(node.name, "failed", began, error="\n".join(lines))
         self._write("running")
 
     def _interrupt(self, under_way: dict[Future[Kept], _Begun]) -> None:
@@ -250,8 +252,8 @@ class _Run:
     def _shown(self, line: str, node: Node) -> str:
         """Name the stage, and files as the user finds them, not as they lie in the store."""
         for name, result in self.results.items():
-            line = line.replace(f"{result.folder}/", f"{self.workdir / name}/")
-        staging = re.escape(f"{self.store.folder}/staging/") + r"\w+(/work)?"
+            line = line.replace(shown(f"{result.folder}/"), f"{self.workdir / name}/")
+        staging = re.escape(shown(f"{self.store.folder}/staging/")) + r"\w+(/work)?"
         line = re.sub(staging, str(self.workdir / node.name), line)
         return line if line.startswith((f"{node.name}: ", f"{node.name} ")) else f"{node.name}: {line}"
 

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TextIO
 
 from odflow.graph.task import Message
+from odflow.terminal import shown
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -28,7 +29,7 @@ class Screen:
 
     def say(self, name: str, line: str) -> None:
         """Show a result that the stage of a name stated, perhaps in an earlier run."""
-        print(f"{name}: {line}", file=self._results, flush=True)
+        print(shown(f"{name}: {line}"), file=self._results, flush=True)
 
     def hear(self, name: str, message: Message) -> None:
         """Show what the stage of a name tells."""
@@ -40,8 +41,9 @@ class Screen:
                 if "say" in message:
                     self.say(name, message["say"])
                 elif "log" in message:
-                    level, line = message["log"]
-                    logging.getLogger(f"odflow.{name}").log(level, "%s", line)
+                    level, text = message["log"]
+                    for line in text.split("\n"):  # a traceback has several
+                        logging.getLogger(f"odflow.{name}").log(level, "%s", line)
 
     def forget(self, name: str) -> None:
         """Take away the bars of a stage that has ended."""
@@ -60,9 +62,11 @@ class Screen:
                 self._bars.pop((name, number)).close()
             return
         if bar is None:
-            bar = tqdm(total=total, unit=unit, desc=name, file=sys.stderr, leave=False, initial=done)
+            bar = tqdm(
+                total=total, unit=shown(unit), desc=shown(name), file=sys.stderr, leave=False, initial=done
+            )
             self._bars[name, number] = bar
-        bar.set_postfix_str(remark, refresh=False)
+        bar.set_postfix_str(shown(remark), refresh=False)
         bar.update(done - bar.n)
 
     def _beside_bars(self) -> AbstractContextManager[None]:

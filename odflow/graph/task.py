@@ -112,7 +112,7 @@ class Ended:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
-        error = self.error and [type(self.error).__name__, str(self.error), self.error.exit_code]
+        error = self.error and [type(self.error).__name__, self.error.lines, self.error.exit_code]
         return {"said": self.said, "error": error, "peak": self.peak, "counts": self.counts}
 
     @classmethod
@@ -120,9 +120,9 @@ class Ended:
         """What `to_json` wrote. An error of a kind that odflow does not know keeps its exit code."""
         error = None
         if data["error"]:
-            kind, message, code = data["error"]
+            kind, lines, code = data["error"]
             known = getattr(errors, kind, StageError)
-            error = known(message)
+            error = known(*lines)
             error.exit_code = code
         return cls(tuple(data["said"]), error, data["peak"], data["counts"])
 

@@ -15,8 +15,8 @@ from google.protobuf.message import Message
 from odflow.errors import ConfigError, nearest
 from odflow.formats.escapes import advice, unescape
 from odflow.formats.prototext import read
-from odflow.left_out import shown
 from odflow.odapi.schema_check import schema_faults
+from odflow.terminal import shown
 
 STEP = re.compile(r"(?P<name>\w+)(?:\[(?P<index>[0-9]{1,6})\])?")
 

@@ -56,7 +56,7 @@ class CoverageReport:
             f"{self.source}: {path} is {verdict.state}: {verdict.remark}." for path, verdict in self.loose()
         ]
         if loose:
-            raise ConfigError("\n".join([*loose, "Change these fields, or leave strict out."]))
+            raise ConfigError(*loose, "Change these fields, or leave strict out.")
 
     def to_json(self) -> str:
         """The rows as a JSON list of objects with `field`, `state` and `remark`."""

@@ -14,9 +14,9 @@ from google.protobuf.message import Message
 from odflow.errors import ConfigError
 from odflow.formats.config_text import read_text
 from odflow.formats.prototext import raise_faults, read
-from odflow.left_out import shown
 from odflow.odapi.protos.pipeline_pb2 import TrainEvalPipelineConfig
 from odflow.odapi.schema_check import schema_faults
+from odflow.terminal import shown
 
 _PLACEHOLDER = re.compile("PATH_TO_BEE?_CONFIGURED")
 """What the API's sample configs write where a path of the user's belongs; one of them misspells it."""

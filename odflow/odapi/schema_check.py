@@ -15,7 +15,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from odflow.errors import nearest
 from odflow.formats.escapes import advice, unescape
 from odflow.formats.prototext import Entry, Fault
-from odflow.left_out import shown
+from odflow.terminal import shown
 
 PATTERNS = ("freeze_variables", "update_trainable_variables")
 r"""Fields of regular expressions: protobuf's reader for Python leaves ``\d`` and ``\.`` there as they are."""

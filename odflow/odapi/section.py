@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from odflow.errors import ConfigError
-from odflow.left_out import shown
+from odflow.terminal import shown
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ class Coverage:
             ConfigError: it cannot; a line for each reason.
         """
         if self.untrainable:
-            raise ConfigError("\n".join(self.untrainable))
+            raise ConfigError(*self.untrainable)
 
     def of(self, path: str) -> Verdict:
         """The verdict on a field: its own, else that of the nearest message around it."""
@@ -110,7 +110,7 @@ class Section:
         except ConfigError as error:
             if not self.coverage.collects:
                 raise
-            self.coverage.untrainable += str(error).splitlines()
+            self.coverage.untrainable += error.lines
             return otherwise
 
     def section(self, name: str) -> Section:

@@ -109,7 +109,7 @@ class Filter(Stage):
         label_map = self._known_classes()
         wrong = list(self._unknown_classes(found, label_map))
         if wrong:
-            raise ConfigError("\n".join(f"{job.name}: {field} {line}" for field, line in wrong))
+            raise ConfigError(*(f"{job.name}: {field} {line}" for field, line in wrong))
         if self.rename:
             renamed = boxes["class"].isin(list(self.rename)).sum()
             boxes["class"] = [self.rename.get(name, name) for name in boxes["class"]]

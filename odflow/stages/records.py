@@ -13,7 +13,8 @@ from odflow.errors import ImageError, InputError, TableError, nearest
 from odflow.graph.job import Job
 from odflow.graph.shards import Shard, write_shards
 from odflow.graph.stage import InputFile, InputFolder, OutputFolder, Stage, output
-from odflow.left_out import Faults, LeftOut, first_names, shown
+from odflow.left_out import Faults, LeftOut, first_names
+from odflow.terminal import shown
 
 if TYPE_CHECKING:
     import numpy as np

@@ -191,9 +191,7 @@ class Train(Stage):
         unfilled = unfilled_paths(config)
         if unfilled:
             raise ConfigError(
-                "\n".join(
-                    f"{self.config}: {path} is PATH_TO_BE_CONFIGURED. {_remedy(path)}" for path in unfilled
-                )
+                *(f"{self.config}: {path} is PATH_TO_BE_CONFIGURED. {_remedy(path)}" for path in unfilled)
             )
         if not config.train_config.num_steps:
             raise ConfigError(

@@ -31,7 +31,7 @@ def test_a_line_without_names_and_advice():
 def test_faults_are_raised_together_up_to_a_number():
     faults = Faults()
     faults.raise_all()
-    faults.add(InputError("a: one\nb: two"))
+    faults.add(InputError("a: one", "b: two"))
     with pytest.raises(InputError, match=r"^a: one\nb: two\nMend them\.$"):
         faults.raise_all(advice="Mend them.")
     for number in range(SHOWN):

@@ -20,7 +20,7 @@ def check_patterns(training: Training) -> None:
         for pattern in getattr(training, field):
             _compiled(field, pattern, wrong)
     if wrong:
-        raise ConfigError("\n".join(wrong))
+        raise ConfigError(*wrong)
 
 
 TF1_SCOPES = {
@@ -61,7 +61,7 @@ def trained_names(names: Mapping[str, Sequence[str]], training: Training) -> lis
     updated = matched("update_trainable_variables", training.update_trainable_variables)
     frozen = matched("freeze_variables", training.freeze_variables)
     if wrong:
-        raise ConfigError("\n".join(wrong))
+        raise ConfigError(*wrong)
     chosen = updated if training.update_trainable_variables else set(names)
     trained = [key for key in names if key in chosen and key not in frozen]
     if not trained:

@@ -203,7 +203,7 @@ class Trainer:
         """The error for examples that do not decode, naming them."""
         found = broken_examples(self._files, self.kind, SEED, self.step)
         told = next((line for line in error.message.splitlines() if "record" in line), error.message)
-        return InputError("\n".join(found) or f"train: an example cannot be used ({told.strip()[:200]}).")
+        return InputError(*(found or [f"train: an example cannot be used ({told.strip()[:200]})."]))
 
 
 def _build(kind: Architecture, precision: str) -> tf_keras.Model:

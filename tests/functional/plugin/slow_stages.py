@@ -1,5 +1,6 @@
 """Stages of another package, slow enough to be killed in the middle."""
 
+import json
 import os
 import shutil
 import signal
@@ -11,7 +12,8 @@ from typing import Literal
 from pydantic import Field
 
 from odflow.errors import InputError, StageError
-from odflow.graph import InputFolder, InputPath, Job, OutputFile, OutputFolder, Stage, output
+from odflow.graph import InputFile, InputFolder, InputPath, Job, OutputFile, OutputFolder, Stage, output
+from odflow.left_out import LeftOut
 
 
 class SlowWrite(Stage):
@@ -194,3 +196,33 @@ class Deaf(Stage):
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         self.place.touch()
         sleep(1000)
+
+
+class Echo(Stage):
+    """Tell the texts of a JSON file, in one of the ways in which a stage can tell something."""
+
+    texts: InputFile = Field(description="a list of texts")
+    how: Literal["say", "log", "warn", "leave_out", "bar", "error", "crash"] = Field("say", description="how")
+
+    text: OutputFile = output("text.txt", "a word")
+
+    def run(self, job: Job) -> None:
+        texts = json.loads(self.texts.read_text())
+        for text in texts:
+            if self.how == "say":
+                job.say(f"said {text}")
+            elif self.how == "leave_out":
+                job.leave_out(LeftOut("left", 1, "left out", [text]))
+            elif self.how == "log":
+                job.log.info("said %s", text)
+            elif self.how == "warn":
+                job.log.warning("said %s", text)
+            elif self.how == "bar":
+                with job.progress([1], unit=text) as bar:
+                    for _ in bar:
+                        bar.set_postfix_str(text)
+        if self.how == "error":
+            raise StageError(*(f"said {text}" for text in texts))
+        if self.how == "crash":
+            raise RuntimeError(f"said {texts}" + "".join(texts))
+        self.text.write_text("word\n")

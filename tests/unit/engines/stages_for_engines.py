@@ -65,7 +65,7 @@ class Fail(Stage):
     error: Literal["GateError", "ImageError"] = Field(description="which")
 
     def run(self, job: Job) -> None:
-        raise ERRORS[self.error]("a.txt: is 3.\nb.txt: must be 4.")
+        raise ERRORS[self.error]("a.txt: is 3.", "b.txt: must be 4.")
 
 
 class Unexpected(Stage):

@@ -145,8 +145,10 @@ def test_a_warning_of_a_package_goes_without_secrets(capsys: pytest.CaptureFixtu
     try:
         raise OSError(f"https://me:password@host/a{TOKEN}")
     except OSError as error:
-        record = logging.LogRecord("s3fs", logging.WARNING, "", 1, "lost", None, (type(error), error, None))
+        record = logging.LogRecord(
+            "s3fs", logging.WARNING, "", 1, f"lost https://a/b{TOKEN}", None, (type(error), error, None)
+        )
     told = _Format().format(record)
-    assert told.startswith("s3fs: warning: lost")
+    assert told.startswith("s3fs: warning: lost https://a/b\n")
     assert "https://host/a" in told
     assert not [secret for secret in SECRETS if secret in told]

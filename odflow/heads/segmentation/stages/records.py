@@ -125,7 +125,7 @@ class Records(Stage):
         sides = self._write(job, pairs, classes)
         wrong = [line for written in sides.values() for line in written.wrong]
         if wrong:
-            raise InputError(first_lines(wrong))
+            raise InputError(*first_lines(wrong))
         if self.format == "index":
             _check_binary(written.audit.pixels for written in sides.values())
         for side, written in sides.items():

@@ -128,7 +128,7 @@ class Train(TrainingStage):
         unknown = [name for name in self.class_weights if name not in classes]
         if unknown:
             told = (f'class_weights: there is no class "{name}".{nearest(name, classes)}' for name in unknown)
-            raise ConfigError("\n".join(told))
+            raise ConfigError(*told)
         return classes
 
     def _dilation_rates(self) -> tuple[int, ...]:
