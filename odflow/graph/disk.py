@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from odflow.errors import StoreError
+from odflow.regular import open_regular
 
 _PAUSE = 0.05  # seconds between two looks at a lock
 _PARTIAL = ".partial-"  # how the names of files that are not whole yet begin
@@ -240,9 +242,9 @@ def copy_in_place(source: Path, final: Path, put: Callable[[Path, Path], None] =
     try:
         with told_by_disk(final):
             if source.is_dir():
-                shutil.copytree(source, partial, copy_function=_copy_file)
+                _copy_folder(source, partial)
             else:
-                _copy_file(str(source), str(partial))
+                copy_file(source, partial)
         put(partial, final)
     except BaseException:
         remove(partial)
@@ -257,8 +259,10 @@ def flush(folder: Path) -> None:
     """
     with told_by_disk(folder):
         for place, _, names in os.walk(folder, topdown=False):
-            for name in (*names, "."):
-                flush_one(Path(place) / name)
+            for name in names:
+                if stat.S_ISREG((Path(place) / name).lstat().st_mode):  # what a stage left may be a pipe
+                    flush_one(Path(place) / name)
+            flush_one(Path(place))
 
 
 def flush_one(path: Path) -> None:
@@ -270,9 +274,15 @@ def flush_one(path: Path) -> None:
         os.close(opened)
 
 
-def _copy_file(source: str, target: str) -> str:
-    """Copy bytes and times. The copy shares blocks where the file system can do that until one is changed."""
-    with Path(source).open("rb") as read, Path(target).open("wb") as write:
+def copy_file(source: Path, target: Path) -> None:
+    """Copy bytes, times, and the right to be executed; other permissions are those of a new file.
+
+    The copy shares blocks where the file system can do that until one is changed.
+
+    Raises:
+        OSError: the source is no regular file, the disk is full or refuses.
+    """
+    with open_regular(source) as read, target.open("wb") as write:
         try:
             while os.copy_file_range(read.fileno(), write.fileno(), 2**30):
                 pass
@@ -283,6 +293,20 @@ def _copy_file(source: str, target: str) -> str:
             write.truncate(0)
             write.seek(0)
             shutil.copyfileobj(read, write, 2**20)
-    times = Path(source).stat()
-    os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
-    return target
+        state = os.fstat(read.fileno())
+        if state.st_mode & 0o111:
+            mode = os.fstat(write.fileno()).st_mode
+            os.fchmod(write.fileno(), mode | mode >> 2 & 0o111)
+    os.utime(target, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def _copy_folder(source: Path, target: Path) -> None:
+    for at, _, names in os.walk(source, followlinks=True, onerror=_raise):
+        place = target / Path(at).relative_to(source)
+        place.mkdir()
+        for name in names:
+            copy_file(Path(at, name), place / name)
+
+
+def _raise(error: OSError) -> None:
+    raise error

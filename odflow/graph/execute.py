@@ -7,6 +7,7 @@ kept when it is stopped, and given again to a run with the same key.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +18,7 @@ from odflow.graph.job import Audience, Job, Workers
 from odflow.graph.key import Recipe, combined, versions
 from odflow.graph.listing import list_files, stamp
 from odflow.graph.out_folder import OutFolder
+from odflow.graph.outputs import own
 from odflow.graph.stage import Stage
 
 A = TypeVar("A")
@@ -50,7 +52,7 @@ def execute(
 
     Raises:
         StoreError: the disk is full or refuses.
-        StageError: an output is not there.
+        StageError: an output is not there, or holds what is neither a file nor a folder.
         OdflowError: what the stage raised.
     """
     if not stage.resumes:
@@ -66,6 +68,8 @@ def execute(
             raise full from error
         raise
     _check_outputs(staged, stage, name)
+    for field in stage.output_fields():
+        own(getattr(staged, field), work, f"{name}: its output {field} ({getattr(stage, field)})")
     return job
 
 
@@ -157,9 +161,9 @@ def can_go_on(stage: Stage, error: BaseException) -> bool:
 def _check_outputs(staged: Stage, stage: Stage, name: str) -> None:
     for field, mark in stage.output_fields().items():
         made, declared = getattr(staged, field), getattr(stage, field)
-        if not made.exists():
+        if not os.path.lexists(made):
             raise StageError(f"{name}: did not write its output {field} ({declared}).")
-        if mark.kind not in ("path", "folder" if made.is_dir() else "file"):
+        if made.exists() and mark.kind not in ("path", "folder" if made.is_dir() else "file"):
             raise StageError(f"{name}: its output {field} ({declared}) is not a {mark.kind}.")
 
 

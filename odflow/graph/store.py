@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -365,7 +366,11 @@ def _files(result: Result, below: Path) -> Mapping[Path, Entry]:
 
 
 def _protect(output: Path) -> None:
-    """Take the right to write away, so that nobody edits the store by accident."""
+    """Take the right to write away, so that nobody edits the store by accident.
+
+    Never through a link, nor from a file that has another name: that may be a user's.
+    """
     for path in [output, *output.rglob("*")] if output.is_dir() else [output]:
-        if path.is_file():
-            path.chmod(0o444)
+        state = path.lstat()
+        if stat.S_ISREG(state.st_mode) and state.st_nlink == 1:
+            path.chmod(stat.S_IMODE(state.st_mode) & ~0o222)
