@@ -17,7 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from odflow.formats.detections import read_detections, write_detections
+from odflow.formats.detection_writer import write_detections
+from odflow.formats.detections import read_detections
 from odflow.formats.images import find_images
 from odflow.formats.label_map import read_label_map
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
 from odflow.errors import TableError
 from odflow.terminal import shown
@@ -21,6 +23,7 @@ ROW_END = "\r\n"
 end of its rows has, and readers end a row at each of them."""
 
 _DELIMITERS = ",;\t|"
+_BLOCK = 1 << 20  # bytes that are looked at at once
 _FOREIGN = (
     (
         {"imageid", "labelname", "xmin"},
@@ -98,12 +101,29 @@ def _fields_of_any_size(most: int) -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def read_csv_table(path: Path, columns: Sequence[str], texts: Sequence[str]) -> tuple[pd.DataFrame, CsvForm]:
-    """Read a CSV file.
+def csv_form(path: Path, columns: Sequence[str]) -> CsvForm:
+    """Find out how a CSV file is written.
 
     The header line says what separates values: a comma, a semicolon, a tab or a bar. Text is
     UTF-8, with or without a byte order mark, or UTF-16 with one. Blanks around values go where the
     header has them too.
+
+    Args:
+        path: the file.
+        columns: names that its header line should have.
+
+    Raises:
+        TableError: it cannot be read, is no such text, or has other columns (the message says whose
+            table it is, where that shows).
+    """
+    with _told(path, columns), path.open("rb") as file:
+        encoding = "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    with _told(path, columns, encoding), path.open(encoding=encoding, newline="") as lines:
+        return _form(path, _first_line(lines), encoding, columns)
+
+
+def read_csv_table(path: Path, columns: Sequence[str], texts: Sequence[str]) -> tuple[pd.DataFrame, CsvForm]:
+    """Read a CSV file that is short.
 
     Args:
         path: the file.
@@ -114,18 +134,47 @@ def read_csv_table(path: Path, columns: Sequence[str], texts: Sequence[str]) -> 
         The table as pandas reads it, nothing taken for a missing value, and how it was written.
 
     Raises:
-        TableError: it cannot be read, is no such text, has other columns (the message says whose
-            table it is, where that shows), or rows of other lengths than the header line.
+        TableError: as `csv_form` and `read_csv_chunks`.
     """
-    data = _read(path, columns)
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    text = _decoded(path, data, encoding)
-    form = _form(path, text, encoding, columns)
-    frame = _parsed(form, text, columns, texts)
-    if form.blanks:
-        frame.columns = frame.columns.str.strip()
-        frame = frame.apply(lambda column: column.str.strip())
+    form = csv_form(path, columns)
+    (frame,) = read_csv_chunks(form, columns, dict.fromkeys(texts, "str"), sys.maxsize)
     return frame, form
+
+
+def read_csv_chunks(
+    form: CsvForm, columns: Sequence[str], kinds: Mapping[str, Any], rows: int
+) -> Iterator[pd.DataFrame]:
+    """Read a CSV file a chunk at a time; as much of it is in memory.
+
+    Args:
+        form: how it is written.
+        columns: names that its header line should have, for messages.
+        kinds: dtypes of columns; pandas finds those of the others out, for each chunk anew.
+        rows: of a chunk; the last one has what is left.
+
+    Yields:
+        Tables as pandas reads them, nothing taken for a missing value; one at least.
+
+    Raises:
+        TableError: it is no such text, or has rows of other lengths than the header line.
+    """
+    import pandas as pd
+
+    with _told(form.path, columns, form.encoding), _open(form) as file:
+        chunks = pd.read_csv(
+            file,
+            sep=form.delimiter,
+            skipinitialspace=form.blanks,
+            dtype=str if form.blanks else dict(kinds),
+            keep_default_na=False,  # "N/A" and "None" are names of classes here, not missing values
+            float_precision="round_trip",
+            chunksize=rows,
+            low_memory=False,  # or a chunk's columns would be of several kinds
+        )
+        for frame in chunks:
+            if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the surplus for an index
+                raise TableError(f"{form.path}: the rows have more values than the header line has names.")
+            yield _without_blanks(frame) if form.blanks else frame
 
 
 def foreign_table(values: Sequence[str]) -> str:
@@ -152,31 +201,65 @@ def foreign_table(values: Sequence[str]) -> str:
     return ""
 
 
-def _read(path: Path, columns: Sequence[str]) -> bytes:
+@contextmanager
+def _told(path: Path, columns: Sequence[str], encoding: str = "") -> Iterator[None]:
+    """Say what was wrong with a file that could not be read."""
+    from pandas.errors import EmptyDataError, ParserError
+
     try:
-        data = path.read_bytes()
+        yield
     except OSError as error:
         raise TableError(f"{path}: cannot be read ({error.strerror}). Give a table of detections.") from None
-    if not data.strip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0"):
+    except EmptyDataError:
+        raise TableError(f"{path}: is empty. Wanted a header line: {','.join(columns)}.") from None
+    except UnicodeDecodeError:
+        raise TableError(_not_text(path, encoding)) from None
+    except (ParserError, ValueError, OverflowError) as error:
+        reason = str(error).strip().replace("\n", " ")
+        raise TableError(f"{path}: is not a CSV table ({reason}).") from None
+
+
+def _open(form: CsvForm) -> TextIO:
+    return form.path.open(encoding=form.encoding, newline="")
+
+
+def _first_line(lines: Iterable[str]) -> str:
+    """The first line that holds more than blanks; "" where there is none."""
+    return next((line for line in lines if line.strip("\ufeff \t\r\n\0")), "")
+
+
+def _not_text(path: Path, encoding: str) -> str:
+    """Where a file is not text of its encoding."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    line = 1
+    with path.open("rb") as file:
+        while True:
+            data = file.read(_BLOCK)
+            try:
+                decoder.decode(data, final=not data)
+            except UnicodeDecodeError as error:
+                seen = bytes(error.object)  # the block, after what the one before it left open
+                line += seen.count(b"\n", 0, error.start)
+                start = seen.rfind(b"\n", 0, error.start) + 1
+                found = seen[start : error.start + 12].decode("latin-1").splitlines()[0][-40:]
+                return (
+                    f"{path}:{line}: is not UTF-8 text (in latin-1 it would be: {shown(found)}). "
+                    "Save the table as UTF-8."
+                )
+            line += data.count(b"\n")
+            if not data:
+                return f"{path}: has changed while it was read. Run again."
+
+
+def _without_blanks(frame: pd.DataFrame) -> pd.DataFrame:
+    frame.columns = frame.columns.str.strip()
+    stripped: pd.DataFrame = frame.apply(lambda column: column.str.strip())
+    return stripped
+
+
+def _form(path: Path, first: str, encoding: str, columns: Sequence[str]) -> CsvForm:
+    if not first:
         raise TableError(f"{path}: is empty. Wanted a header line: {','.join(columns)}.")
-    return data
-
-
-def _decoded(path: Path, data: bytes, encoding: str) -> str:
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        start = data.rfind(b"\n", 0, error.start) + 1
-        found = data[start : error.start + 12].decode("latin-1").splitlines()[0][-40:]
-        raise TableError(
-            f"{path}:{line}: is not UTF-8 text (in latin-1 it would be: {shown(found)}). "
-            "Save the table as UTF-8."
-        ) from None
-
-
-def _form(path: Path, text: str, encoding: str, columns: Sequence[str]) -> CsvForm:
-    first = next((line for line in io.StringIO(text) if line.strip()), "")
     found = max((_values(first, one) for one in _DELIMITERS), key=lambda row: len(_known(row.names, columns)))
     foreign = foreign_table(found.names)
     if foreign and len(_known(found.names, columns)) < len(columns) - 1:
@@ -206,26 +289,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _parsed(form: CsvForm, text: str, columns: Sequence[str], texts: Sequence[str]) -> pd.DataFrame:
-    import pandas as pd
-
-    path = form.path
-    try:
-        frame = pd.read_csv(
-            io.StringIO(text, newline=""),
-            sep=form.delimiter,
-            skipinitialspace=form.blanks,
-            dtype=str if form.blanks else dict.fromkeys(texts, str),
-            keep_default_na=False,  # "N/A" and "None" are names of classes here, not missing values
-            float_precision="round_trip",
-        )
-    except pd.errors.EmptyDataError:
-        raise TableError(f"{path}: is empty. Wanted a header line: {','.join(columns)}.") from None
-    except (pd.errors.ParserError, ValueError, OverflowError) as error:
-        reason = str(error).strip().replace("\n", " ")
-        raise TableError(f"{path}: is not a CSV table ({reason}).") from None
-    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the surplus for an index
-        raise TableError(f"{path}: the rows have more values than the header line has names.")
-    return frame

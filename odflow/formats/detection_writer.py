@@ -1,4 +1,4 @@
-"""Writing a table of detections row by row, as a detector gives them."""
+"""Writing tables of boxes: whole, by many rows at a time, or image by image as a detector gives them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,82 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from odflow.formats.csv_table import ROW_END, csv_text
-from odflow.formats.detections import COLUMNS
+from odflow.formats.detection_rows import COLUMNS, NUMBERS, in_order
+from odflow.formats.parquet_table import need_pyarrow
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
 UNKNOWN = "N/A"
 """What a class is called whose id the label map lacks."""
+
+
+def write_detections(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table of boxes; `read_detections` gives an equal one back.
+
+    Args:
+        frame: with `COLUMNS` and perhaps more.
+        path: `.parquet` for Parquet, else CSV. Whole numbers are written without a point.
+
+    Raises:
+        TableError: Parquet is asked for and pyarrow is not installed.
+    """
+    if path.suffix == ".parquet":
+        need_pyarrow(path)
+        in_order(frame).to_parquet(path, index=False)
+        return
+    with TableWriter(path, fractions(frame)) as table:
+        table.add(frame)
+
+
+def fractions(frame: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which numbers of a table have a fraction.
+
+    Args:
+        frame: N rows of some of `COLUMNS`, or all.
+
+    Returns:
+        (N, len(NUMBERS)); False for what is not there.
+    """
+    found = np.zeros((len(frame), len(NUMBERS)), np.bool_)
+    for column, name in enumerate(NUMBERS):
+        if name in frame:
+            found[:, column] = frame[name].to_numpy() % 1 != 0
+    return found
+
+
+class TableWriter:
+    """A CSV file of boxes that grows by many rows at a time; use it in a `with`."""
+
+    def __init__(self, path: Path, with_fractions: NDArray[np.bool_]) -> None:
+        """Begin the file.
+
+        Args:
+            path: the file.
+            with_fractions: (N, len(NUMBERS)): `fractions` of all rows that will be written, or what it
+                comes to for groups of them. A column without any is written without a point.
+        """
+        self._stack = ExitStack()
+        self._file = self._stack.enter_context(csv_text(path))
+        self._whole = [name for name, point in zip(NUMBERS, with_fractions.T, strict=True) if not point.any()]
+        self._begun = False
+
+    def __enter__(self) -> TableWriter:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    def add(self, frame: pd.DataFrame) -> None:
+        """Write rows.
+
+        Args:
+            frame: with `COLUMNS` and perhaps more, the same ones each time.
+        """
+        table = in_order(frame).astype(dict.fromkeys(self._whole, "int64"))
+        table.to_csv(self._file, index=False, header=not self._begun, lineterminator=ROW_END)
+        self._begun = True
 
 
 class DetectionWriter:

@@ -6,25 +6,124 @@ class, score, xmin, ymin, xmax, ymax (pixels, origin at the top left), then any 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib.util import find_spec
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from odflow.errors import TableError, nearest
-from odflow.formats.csv_table import ROW_END, CsvForm, csv_text, read_csv_table
-from odflow.formats.image_names import FolderNames, name_inside
-from odflow.formats.image_names import names_below as names_below
-from odflow.formats.numbers import FAR, column_numbers
-from odflow.left_out import SHOWN, Faults
-from odflow.terminal import shown
+from odflow.formats.csv_table import CsvForm, csv_form, read_csv_chunks
+from odflow.formats.detection_rows import COLUMNS, NUMBERS, TEXTS, WrongRows, in_order, wrong_rows
+from odflow.formats.image_names import FolderNames, name_inside, names_below
+from odflow.formats.parquet_table import read_parquet_chunks
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
-COLUMNS = ["filename", "width", "height", "class", "score", "xmin", "ymin", "xmax", "ymax"]
-_TEXT = ["filename", "class"]
-_NUMBERS = [name for name in COLUMNS if name not in _TEXT]
+CHUNK_ROWS = 1 << 16
+"""Rows of a table that are in memory at once."""
+
+
+class DetectionTable:
+    """A table of boxes in a file, read a chunk of rows at a time, as often as it is iterated over.
+
+    The names of its images stay in memory, the rows do not.
+
+    Attributes:
+        path: the file.
+        names: the number of each image read so far, from 0 in the order in which they come.
+        renamed: names that were brought to another form, or below the folder of the images, old to new.
+    """
+
+    def __init__(self, path: Path, images: Path | FolderNames | None = None, rows: int = 0) -> None:
+        """Take a file; nothing is read yet.
+
+        Args:
+            path: as `read_detections` takes it.
+            images: likewise.
+            rows: of a chunk; `CHUNK_ROWS` if left out.
+        """
+        self.path = Path(path)
+        self.names: dict[str, int] = {}
+        self.renamed: dict[str, str] = {}
+        self._images = FolderNames(images) if isinstance(images, Path) else images
+        self._rows = rows or CHUNK_ROWS
+        self._kinds = _Kinds()
+
+    def __iter__(self) -> Iterator[tuple[pd.DataFrame, NDArray[np.int64]]]:
+        """Read all of it.
+
+        Yields:
+            The boxes of a chunk as `read_detections` gives them, with the numbers of their rows, from
+            0, for an index; and (N,) the number of the image of each. One chunk at least. Columns
+            beside `COLUMNS` have a dtype that fits the chunk, from the second time on one that fits
+            them all.
+
+        Raises:
+            TableError: as `read_detections`, once all rows are looked at. After the first wrong one no
+                chunk is given.
+        """
+        import pandas as pd
+
+        kinds, wrong, begin = _Kinds(), WrongRows(self.path), 0
+        for frame, form in self._chunks():
+            frame.index = pd.RangeIndex(begin, begin + len(frame))
+            begin += len(frame)
+            self._check_columns(frame)
+            kinds.take(frame)
+            self._rename(frame)
+            wrong.add(frame, wrong_rows(frame, self.names), form)
+            if not wrong.count:
+                yield _typed(frame), self._numbers(frame)
+        wrong.tell()
+        self._kinds = kinds
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the dtypes of columns differed between chunks when it was read last."""
+        return self._kinds.mixed
+
+    def _chunks(self) -> Iterator[tuple[pd.DataFrame, CsvForm | None]]:
+        if self.path.suffix == ".parquet":
+            kinds = self._kinds.common("object")
+            for frame in read_parquet_chunks(self.path, self._rows):
+                yield frame.astype(kinds), None
+            return
+        form = csv_form(self.path, COLUMNS)
+        kinds = dict.fromkeys(TEXTS, "str") | self._kinds.common("str")
+        for frame in read_csv_chunks(form, COLUMNS, kinds, self._rows):
+            yield frame, form
+
+    def _check_columns(self, frame: pd.DataFrame) -> None:
+        for name in COLUMNS:
+            if name not in frame and name != "score":
+                near = nearest(name, frame.columns)
+                raise TableError(f'{self.path}: has no column "{name}".{near} Wanted: {",".join(COLUMNS)}.')
+        if "score" not in frame:
+            frame["score"] = 1.0
+
+    def _rename(self, frame: pd.DataFrame) -> None:
+        """Bring the file names to one form, in place."""
+        new = [name for name in frame["filename"].unique().tolist() if not self._is_known(name)]
+        formed = {name: name_inside(name) or name for name in new}
+        below = names_below(dict.fromkeys(formed.values()), self._images) if self._images else {}
+        better = {name: below.get(one, one) for name, one in formed.items()}
+        self.renamed |= {name: one for name, one in better.items() if one != name}
+        if self.renamed:
+            names = frame["filename"].map(lambda name: self.renamed.get(name, name))
+            frame["filename"] = names.astype("str")
+
+    def _is_known(self, name: str) -> bool:
+        return name in self.names or name in self.renamed
+
+    def _numbers(self, frame: pd.DataFrame) -> NDArray[np.int64]:
+        import numpy as np
+        import pandas as pd
+
+        codes, names = pd.factorize(frame["filename"])
+        numbers = [self.names.setdefault(name, len(self.names)) for name in names.tolist()]
+        return np.array(numbers, np.int64)[codes]
 
 
 def read_detections(path: Path, images: Path | FolderNames | None = None) -> pd.DataFrame:
@@ -49,41 +148,15 @@ def read_detections(path: Path, images: Path | FolderNames | None = None) -> pd.
             before it starts, a file name that leaves its folder. The message names file and
             line (for Parquet the row, counted from 1) of the first ten such rows.
     """
-    path = Path(path)
-    frame, form = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
-    for name in COLUMNS:
-        if name not in frame and name != "score":
-            near = nearest(name, frame.columns)
-            raise TableError(f'{path}: has no column "{name}".{near} Wanted: {",".join(COLUMNS)}.')
-    if "score" not in frame:
-        frame["score"] = 1.0
-    renamed = rename(frame, images)
-    numbers = _wrong_numbers(frame)  # first: it makes numbers of the columns
-    wrong = {**_wrong_rows(frame), **numbers}
-    _tell(path, frame, form, wrong)
-    frame = frame.astype({"width": "int64", "height": "int64"} | dict.fromkeys(_NUMBERS[2:], "float64"))
-    frame = frame[COLUMNS + [name for name in frame if name not in COLUMNS]]
-    frame.attrs["renamed"] = renamed
+    import pandas as pd
+
+    table = DetectionTable(path, images)
+    chunks = [boxes for boxes, _ in table]
+    if table.mixed:
+        chunks = [boxes for boxes, _ in table]
+    frame = pd.concat(chunks)
+    frame.attrs["renamed"] = table.renamed
     return frame
-
-
-def rename(frame: pd.DataFrame, images: Path | FolderNames | None = None) -> dict[str, str]:
-    """Bring the file names of a table, or of a part of it, to one form, in place.
-
-    Args:
-        frame: with a column filename.
-        images: as `read_detections` takes it.
-
-    Returns:
-        What was renamed, old name to new.
-    """
-    there = frame["filename"].unique()
-    formed = {name: name_inside(name) or name for name in there}
-    below = names_below(dict.fromkeys(formed.values()), images) if images else {}
-    renamed = {name: below.get(one, one) for name, one in formed.items() if below.get(one, one) != name}
-    if renamed:
-        frame["filename"] = frame["filename"].map(lambda name: renamed.get(name, name)).astype("str")
-    return renamed
 
 
 def check_pixels(path: Path, table: pd.DataFrame) -> list[str]:
@@ -113,93 +186,35 @@ def check_pixels(path: Path, table: pd.DataFrame) -> list[str]:
     return list(table["filename"][inside & (box % 1 != 0).any(axis=1)])
 
 
-def write_detections(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table of boxes; `read_detections` gives an equal one back.
-
-    Args:
-        frame: with `COLUMNS` and perhaps more.
-        path: `.parquet` for Parquet, else CSV. Whole numbers are written without a point.
-
-    Raises:
-        TableError: Parquet is asked for and pyarrow is not installed.
-    """
-    frame = frame[COLUMNS + [name for name in frame if name not in COLUMNS]]
-    if Path(path).suffix == ".parquet":
-        _need_pyarrow(path)
-        frame.to_parquet(path, index=False)
-        return
-    whole = [name for name in _NUMBERS if (frame[name] % 1 == 0).all()]
-    with csv_text(path) as file:
-        frame.astype(dict.fromkeys(whole, "int64")).to_csv(file, index=False, lineterminator=ROW_END)
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    return in_order(frame).astype(
+        {"width": "int64", "height": "int64"} | dict.fromkeys(NUMBERS[2:], "float64")
+    )
 
 
-def _read_csv(path: Path) -> tuple[pd.DataFrame, CsvForm | None]:
-    return read_csv_table(path, COLUMNS, _TEXT)
+class _Kinds:
+    """The dtypes that chunks of a table gave to columns beside `COLUMNS`."""
 
+    def __init__(self) -> None:
+        self._found: dict[str, list[Any]] = {}
 
-def _read_parquet(path: Path) -> tuple[pd.DataFrame, CsvForm | None]:
-    import pandas as pd
+    def take(self, frame: pd.DataFrame) -> None:
+        for name, kind in frame.dtypes.items():
+            if name not in COLUMNS and kind not in self._found.setdefault(str(name), []):
+                self._found[str(name)].append(kind)
 
-    _need_pyarrow(path)
-    try:
-        return pd.read_parquet(path, engine="pyarrow"), None
-    except (OSError, ValueError) as error:
-        raise TableError(f"{path}: is not a readable Parquet file ({error}).") from None
+    @property
+    def mixed(self) -> bool:
+        return any(len(kinds) > 1 for kinds in self._found.values())
 
+    def common(self, other: str) -> dict[str, Any]:
+        """The dtype that holds all values of each column; `other` where no number does."""
+        import numpy as np
 
-def _need_pyarrow(path: Path) -> None:
-    if find_spec("pyarrow") is None:
-        raise TableError(f"{path}: Parquet needs pyarrow. Install it, or use a .csv file.")
+        def one(kinds: list[Any]) -> Any:
+            if len(kinds) == 1:
+                return kinds[0]
+            numbers = all(isinstance(kind, np.dtype) and kind.kind in "if" for kind in kinds)
+            return "float64" if numbers else other
 
-
-def _wrong_numbers(frame: pd.DataFrame) -> dict[int, str]:
-    """What is wrong with numbers, by row; the columns become numbers, NaN where they are wrong."""
-    import numpy as np
-
-    wrong: dict[int, str] = {}
-    for name in _NUMBERS:
-        numbers, side = column_numbers(frame[name]), name in ("width", "height")
-        far = np.isfinite(numbers) & (np.abs(numbers) > FAR)
-        bad = far | ~np.isfinite(numbers)
-        if side:
-            bad |= (numbers < 1) | (numbers != np.floor(numbers))
-        for row in bad.nonzero()[0].tolist():
-            found = f"{frame[name].iloc[row]!s:.40}" or "empty"
-            wrong.setdefault(row, f"{name} is {found}; wanted {_wanted(side, bool(far[row]))}.")
-        frame[name] = np.where(bad, np.nan, numbers)
-    return wrong
-
-
-def _wanted(side: bool, far: bool) -> str:
-    if far:
-        return f"{1 if side else -FAR} to {FAR} pixels"
-    return "a whole number above 0" if side else "a number"
-
-
-def _wrong_rows(frame: pd.DataFrame) -> dict[int, str]:
-    """What is wrong with rows whose numbers are right, by row."""
-    wrong: dict[int, str] = {}
-    for start, end in (("xmin", "xmax"), ("ymin", "ymax")):
-        for row in (frame[end] < frame[start]).to_numpy().nonzero()[0].tolist():
-            values = f"{start} {frame[start].iloc[row]:g} is beyond {end} {frame[end].iloc[row]:g}"
-            wrong.setdefault(row, f"the box has a negative size: {values}.")
-    for row in ((frame["score"] < 0) | (frame["score"] > 1)).to_numpy().nonzero()[0].tolist():
-        wrong.setdefault(row, f"score is {frame['score'].iloc[row]:g}; wanted 0 to 1.")
-    outside = [name for name in frame["filename"].unique() if name_inside(name) is None]
-    for row in frame["filename"].isin(outside).to_numpy().nonzero()[0].tolist():
-        wrong.setdefault(row, "filename must be a name inside the images folder.")
-    for row in (frame["class"] == "").to_numpy().nonzero()[0].tolist():
-        wrong.setdefault(row, "class is empty; wanted a name.")
-    return wrong
-
-
-def _tell(path: Path, frame: pd.DataFrame, form: CsvForm | None, wrong: Mapping[int, str]) -> None:
-    """Raise what is wrong with rows, each with its line."""
-    rows = sorted(wrong)
-    first = rows[:SHOWN]
-    lines = form.lines(first) if form and first else [row + 1 for row in first]
-    faults = Faults()
-    for row, line in zip(first, lines, strict=True):
-        faults.add(f"{path}:{line}: {shown(str(frame['filename'].iloc[row]))[:200]}: {wrong[row]}")
-    faults.lines += [""] * len(rows[SHOWN:])  # counted, not told
-    faults.raise_all(TableError)
+        return {name: one(kinds) for name, kinds in self._found.items()}

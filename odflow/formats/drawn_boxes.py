@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from odflow.formats.detections import COLUMNS
+from odflow.formats.detection_rows import COLUMNS
 from odflow.formats.images import ImageFile, ImageSize
 from odflow.left_out import LeftOut
 from odflow.ops.boxes import turn_upright

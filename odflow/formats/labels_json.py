@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from odflow.errors import InputError, TableError
-from odflow.formats.detections import COLUMNS
+from odflow.formats.detection_rows import COLUMNS
 from odflow.formats.drawn_boxes import Drawing, DrawnBox
 from odflow.formats.image_names import name_inside, same_letters
 from odflow.formats.images import ImageFile

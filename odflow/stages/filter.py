@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from odflow.formats.detections import DetectionTable
     from odflow.formats.label_map import LabelMap
     from odflow.graph.checking import Checking
 
@@ -101,34 +103,69 @@ class Filter(Stage):
 
     def run(self, job: Job) -> None:
         """Apply the rules and say what each dropped."""
-        from odflow.formats.detections import read_detections, write_detections
+        from odflow.formats.detections import DetectionTable
         from odflow.formats.label_map import Label, LabelMap
 
-        boxes = read_detections(self.detections)
-        found = set(boxes["class"])
+        table, tally = DetectionTable(self.detections), _Tally()
+        for boxes in self._left(job, table, tally):
+            tally.keep(boxes)
         label_map = self._known_classes()
-        wrong = list(self._unknown_classes(found, label_map))
+        wrong = list(self._unknown_classes(tally.classes, label_map))
         if wrong:
             raise ConfigError(*(f"{job.name}: {field} {line}" for field, line in wrong))
         if self.rename:
-            renamed = boxes["class"].isin(list(self.rename)).sum()
-            boxes["class"] = [self.rename.get(name, name) for name in boxes["class"]]
-            job.say(f"rename: {renamed} of {len(boxes)} boxes renamed")
-        for name, limit, keeps in self._rules():
-            if limit is None:
-                continue
-            before = len(boxes)
-            boxes = boxes[keeps(boxes, limit)]
-            job.say(f"{name}: {before - len(boxes)} of {before} boxes dropped")
-        write_detections(boxes, self.kept)
-        left = self._classes_left(found, label_map)
+            renamed = sum(tally.classes[name] for name in self.rename)
+            job.say(f"rename: {renamed} of {tally.classes.total()} boxes renamed")
+        for name, (before, dropped) in tally.rules.items():
+            job.say(f"{name}: {dropped} of {before} boxes dropped")
+        self._write(job, table, tally)
+        left = self._classes_left(tally.classes, label_map)
         written = LabelMap(tuple(Label(i, name) for i, name in enumerate(left, 1)))
         self.kept_label_map.write_text(written.to_text(), encoding="utf-8")
-        images, classes = boxes["filename"].nunique(), boxes["class"].nunique()
-        job.say(f"kept {len(boxes)} boxes of {classes} classes in {images} images")
 
-    def _rules(self) -> Iterator[Rule]:
-        """Every rule in its order: its name, its limit (None: not asked for), which rows it keeps."""
+    def _left(self, job: Job, table: DetectionTable, tally: _Tally) -> Iterator[pd.DataFrame]:
+        """The boxes that every rule left, with the numbers of their rows for an index, in any order."""
+        from odflow.formats.by_image import by_image, parts_for
+
+        image_rules = [rule for rule in self._image_rules() if rule[1] is not None]
+
+        def chunks() -> Iterator[tuple[pd.DataFrame, NDArray[np.int64]]]:
+            for boxes, images in table:
+                for name, count in boxes["class"].value_counts().items():
+                    tally.classes[str(name)] += count
+                left = tally.apply(self._row_rules(), self._renamed(boxes))
+                yield left, images[boxes.index.get_indexer(left.index)]
+
+        if not image_rules:
+            yield from (boxes for boxes, _ in chunks())
+            return
+        for boxes in by_image(chunks(), parts_for(self.detections.stat().st_size), job.staging):
+            yield tally.apply(image_rules, boxes)
+
+    def _renamed(self, boxes: pd.DataFrame) -> pd.DataFrame:
+        if not self.rename:
+            return boxes
+        return boxes.assign(**{"class": [self.rename.get(name, name) for name in boxes["class"].tolist()]})
+
+    def _write(self, job: Job, table: DetectionTable, tally: _Tally) -> None:
+        """Write the rows that are left, in their order."""
+        import numpy as np
+
+        from odflow.formats.detection_writer import TableWriter
+
+        count, classes, images = 0, set[str](), np.zeros(len(table.names), bool)
+        with TableWriter(self.kept, tally.fractions) as kept:
+            for boxes, numbers in table:
+                stay = tally.rows.holds(boxes.index.to_numpy())
+                left = self._renamed(boxes[stay])
+                kept.add(left)
+                count += len(left)
+                classes.update(left["class"].unique())
+                images[numbers[stay]] = True
+        job.say(f"kept {count} boxes of {len(classes)} classes in {images.sum()} images")
+
+    def _row_rules(self) -> Iterator[Rule]:
+        """The rules about rows in their order: name, limit (None: not asked for), which rows it keeps."""
         scores = {"": self.min_score, **self.min_scores} if self.min_score or self.min_scores else None
         yield "classes", self.classes, _is_one_of
         yield "drop_classes", self.drop_classes or None, lambda boxes, classes: ~_is_one_of(boxes, classes)
@@ -137,6 +174,9 @@ class Filter(Stage):
         yield "max_side", self.max_side, lambda boxes, high: self._sides(boxes).max(axis=0) <= high
         yield "min_area", self.min_area, lambda boxes, low: self._sides(boxes).prod(axis=0) >= low
         yield "max_area", self.max_area, lambda boxes, high: self._sides(boxes).prod(axis=0) <= high
+
+    def _image_rules(self) -> Iterator[Rule]:
+        """The rules about the rows of an image, which come after the others."""
         yield "nms_iou", self.nms_iou, lambda boxes, limit: _unlike(boxes, limit, boxes["class"])
         yield "nms_iou_across", self.nms_iou_across, _unlike
         yield "max_per_image", self.max_per_image, _best_of_image
@@ -180,13 +220,53 @@ class Filter(Stage):
                     yield field, f'names the class "{name}", which {lacking}.{nearest(name, names)}'
 
 
+class _Tally:
+    """What the rules did.
+
+    Attributes:
+        classes: how many boxes of each class the table holds.
+        rules: of each rule, how many boxes it was given and how many it dropped.
+        rows: those that are left.
+        fractions: which columns have a number with one among them, as `TableWriter` wants it.
+    """
+
+    def __init__(self) -> None:
+        import numpy as np
+
+        from odflow.formats.detection_rows import NUMBERS
+        from odflow.ops.row_set import RowSet
+
+        self.classes: Counter[str] = Counter()
+        self.rules: dict[str, tuple[int, int]] = {}
+        self.rows = RowSet()
+        self.fractions = np.zeros((1, len(NUMBERS)), np.bool_)
+
+    def apply(self, rules: Iterable[Rule], boxes: pd.DataFrame) -> pd.DataFrame:
+        """The boxes that rules keep; counted."""
+        for name, limit, keeps in rules:
+            if limit is None:
+                continue
+            left = boxes[keeps(boxes, limit)]
+            before, dropped = self.rules.get(name, (0, 0))
+            self.rules[name] = before + len(boxes), dropped + len(boxes) - len(left)
+            boxes = left
+        return boxes
+
+    def keep(self, boxes: pd.DataFrame) -> None:
+        """Take boxes that every rule left."""
+        from odflow.formats.detection_writer import fractions
+
+        self.rows.add(boxes.index.to_numpy())
+        self.fractions |= fractions(boxes).any(axis=0, keepdims=True)
+
+
 def _is_one_of(boxes: pd.DataFrame, classes: list[str]) -> Mask:
     return boxes["class"].isin(classes).to_numpy()
 
 
 def _scores_reach(boxes: pd.DataFrame, lowest: dict[str, float]) -> Mask:
     """`lowest` by class; that of the class "" holds for those that are not there."""
-    return boxes["score"].to_numpy() >= [lowest.get(name, lowest[""]) for name in boxes["class"]]
+    return boxes["score"].to_numpy() >= [lowest.get(name, lowest[""]) for name in boxes["class"].tolist()]
 
 
 def _unlike(boxes: pd.DataFrame, limit: float, classes: pd.Series[str] | None = None) -> Mask:

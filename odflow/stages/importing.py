@@ -81,7 +81,7 @@ class Import(Stage):
     def run(self, job: Job) -> None:
         """Write the table and the list of the images that it is about."""
         from odflow.formats.annotations import place_boxes
-        from odflow.formats.detections import write_detections
+        from odflow.formats.detection_writer import write_detections
         from odflow.formats.image_list import write_image_list
         from odflow.formats.image_search import search_images
 

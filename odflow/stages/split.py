@@ -13,6 +13,10 @@ from odflow.graph.job import Job
 from odflow.graph.stage import InputFile, OutputFile, Stage, output
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from odflow.formats.detections import DetectionTable
     from odflow.graph.checking import Checking
 
 
@@ -80,13 +84,14 @@ class Split(Stage):
 
     def run(self, job: Job) -> None:
         """Write the boxes and the image names of both sides."""
-        from odflow.formats.detections import read_detections, write_detections
+        from odflow.formats.detections import DetectionTable
         from odflow.formats.image_list import write_image_list
         from odflow.formats.images_seen import read_images_seen
         from odflow.ops.split import split_by_count, split_by_hash
 
-        boxes = read_detections(self.detections)
-        names = set(boxes["filename"])
+        table = DetectionTable(self.detections)
+        fractions = _fractions(table)
+        names = set(table.names)
         if self.keep_empty and self.images_seen is not None:
             names |= set(read_images_seen(self.images_seen))
         group = self._groups(job, names)
@@ -94,14 +99,43 @@ class Split(Stage):
             sides = split_by_hash(names, self.valid_fraction, group.__getitem__)
         else:
             sides = split_by_count(names, self.train_count, group.__getitem__)
-        outputs = (("train", self.train, self.train_images), ("valid", self.valid, self.valid_images))
-        for side, (what, table, listed) in zip(sides, outputs, strict=True):
-            chosen = boxes[boxes["filename"].isin(side)]
-            write_detections(chosen, table)
+        counts = self._write(table, sides[1], fractions)
+        for what, listed, side, count in zip(
+            ("train", "valid"), (self.train_images, self.valid_images), sides, counts, strict=True
+        ):
             write_image_list(listed, side)
-            job.say(f"{what}: {len(side)} images, {len(chosen)} boxes")
+            job.say(f"{what}: {len(side)} images, {count} boxes")
             if not side:
                 job.log.warning("the %s side is empty", what)
+
+    def _write(
+        self, table: DetectionTable, valid: Iterable[str], fractions: NDArray[np.bool_]
+    ) -> tuple[int, int]:
+        """Write the boxes of both sides; gives how many each has.
+
+        Args:
+            table: read once.
+            valid: the images of the validation side.
+            fractions: of each image of the table, as `_fractions` gives them.
+        """
+        import numpy as np
+
+        from odflow.formats.detection_writer import TableWriter
+
+        on_valid = np.zeros(len(table.names), np.bool_)
+        on_valid[[table.names[name] for name in valid if name in table.names]] = True
+        with (
+            TableWriter(self.train, fractions[~on_valid]) as train_table,
+            TableWriter(self.valid, fractions[on_valid]) as valid_table,
+        ):
+            total = in_valid = 0
+            for boxes, images in table:
+                chosen = on_valid[images]
+                train_table.add(boxes[~chosen])
+                valid_table.add(boxes[chosen])
+                total += len(boxes)
+                in_valid += int(chosen.sum())
+        return total - in_valid, in_valid
 
     def _groups(self, job: Job, names: Iterable[str]) -> dict[str, str]:
         """What each image belongs to, and say what stays together.
@@ -131,6 +165,20 @@ class Split(Stage):
             )
             job.count("images_without_group", len(alone))
         return {name: first[copy] for name, copy in copies.items()} | asked
+
+
+def _fractions(table: DetectionTable) -> NDArray[np.bool_]:
+    """Read a table: which numbers of each image have a fraction, (images, len(NUMBERS))."""
+    import numpy as np
+
+    from odflow.formats.detection_rows import NUMBERS
+    from odflow.formats.detection_writer import fractions
+
+    found = np.zeros((0, len(NUMBERS)), np.bool_)
+    for boxes, images in table:
+        found = np.pad(found, ((0, len(table.names) - len(found)), (0, 0)))
+        np.logical_or.at(found, images, fractions(boxes))
+    return found
 
 
 def _tell(job: Job, what: str, kind: str, groups: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from odflow.formats.detections import COLUMNS
+from odflow.formats.detection_rows import COLUMNS
 from odflow.formats.keypoints import REQUIRED, joint_columns
 from odflow.heads.render.figure import JOINTS
 from odflow.heads.render.recipe import FIGURE, Settings

@@ -10,8 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from odflow.errors import InputError, TableError
-from odflow.formats.detection_writer import DetectionWriter
-from odflow.formats.detections import COLUMNS, read_detections, write_detections
+from odflow.formats.detection_rows import COLUMNS
+from odflow.formats.detection_writer import DetectionWriter, write_detections
+from odflow.formats.detections import read_detections
 from odflow.formats.image_list import list_lines, listed_names, read_image_list, write_image_list
 from odflow.formats.image_names import (
     FolderNames,

@@ -11,7 +11,7 @@ from PIL import Image
 
 from odflow.errors import InputError, OdflowError, TableError
 from odflow.formats.annotations import labels_json_annotations, place_boxes
-from odflow.formats.detections import COLUMNS
+from odflow.formats.detection_rows import COLUMNS
 from odflow.formats.images import ImageFile, find_images
 from odflow.formats.labels_json import read_labels_json, write_labels_json
 

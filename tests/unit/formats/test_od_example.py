@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from odflow.errors import TableError
-from odflow.formats.detections import COLUMNS
+from odflow.formats.detection_rows import COLUMNS
 from odflow.formats.encoding import EncodedImage
 from odflow.formats.example import decode_example
 from odflow.formats.od_example import boxes_of_table, detection_example

@@ -155,7 +155,7 @@ class Render(Stage):
         return [crc32(file.read_bytes()) if file.is_file() else None for file in files]
 
     def _write(self, job: Job, settings: Settings, pictures: list[dict[str, Any]]) -> None:
-        from odflow.formats.detections import write_detections
+        from odflow.formats.detection_writer import write_detections
         from odflow.formats.image_list import write_image_list
         from odflow.formats.keypoints import write_keypoints
         from odflow.formats.label_map import Label, LabelMap
