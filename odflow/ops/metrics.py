@@ -11,6 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from odflow.ops.coco_matches import CocoMatches
+
+_FEW = 16  # images
+
 _PRECISION = "DetectionBoxes_Precision"
 _RECALL = "DetectionBoxes_Recall"
 _CATEGORY = "DetectionBoxes_PerformanceByCategory"
@@ -58,6 +62,7 @@ class CocoMetrics:
 
     Attributes:
         images: how many it took.
+        objects: how many objects the ground truth holds, crowds not counted.
     """
 
     def __init__(self, names: Mapping[int, str]) -> None:
@@ -68,13 +73,16 @@ class CocoMetrics:
         """
         self._names = dict(names)
         self.images = 0
+        self.objects = 0
+        self._matches = CocoMatches(list(self._names))
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin the next few images: pycocotools sees so many at once, since it takes 2 KB a detection."""
+        self._few = 0
         self._truths: list[dict[str, Any]] = []
         self._found: list[NDArray[np.float64]] = []
-
-    @property
-    def objects(self) -> int:
-        """How many objects the ground truth holds, crowds not counted."""
-        return sum(not truth["iscrowd"] for truth in self._truths)
+        self._score: type[np.floating[Any]] = np.float32
 
     def add(
         self,
@@ -92,21 +100,27 @@ class CocoMetrics:
             classes: (M,) ids.
         """
         self.images += 1
+        self._few += 1
+        self.objects += int(np.count_nonzero(~np.asarray(truth.is_crowd, np.bool_)))
         boxes = _xywh(truth.boxes_yxyx)
         areas = boxes[:, 2] * boxes[:, 3] if truth.area is None else truth.area
         for box, area, class_id, crowd in zip(boxes, areas, truth.classes, truth.is_crowd, strict=True):
             self._truths.append(
                 {
                     "id": len(self._truths) + 1,
-                    "image_id": self.images,
+                    "image_id": self._few,
                     "category_id": int(class_id),
                     "bbox": box.tolist(),
                     "area": float(area),
                     "iscrowd": int(crowd),
                 }
             )
-        image = np.full(len(scores), self.images)
+        image = np.full(len(scores), self._few)
         self._found.append(np.column_stack((image, _xywh(boxes_yxyx), scores, classes)))
+        if scores.dtype != np.float32:
+            self._score = np.float64
+        if self._few == _FEW:
+            self._match()
 
     def compute(self) -> dict[str, float | None]:
         """Compute the metrics.
@@ -116,7 +130,9 @@ class CocoMetrics:
             `.../mAP@.50IOU/NAME` of every class, each 0 to 1; None where there is no ground
             truth to find.
         """
-        evaluation = self._evaluate()
+        if self._few:
+            self._match()
+        evaluation = self._matches.evaluation()
         metrics = dict(zip(_STATS, map(_figure, evaluation.stats), strict=True))
         # precision: IoU thresholds, recalls, classes, areas (0: all), detections an image (2: 100)
         precision = evaluation.eval["precision"][:, :, :, 0, 2]
@@ -127,7 +143,8 @@ class CocoMetrics:
             metrics[f"{_CATEGORY}/mAP@.50IOU/{name}"] = _mean(precision[half, :, index])
         return metrics
 
-    def _evaluate(self) -> Any:
+    def _match(self) -> None:
+        """Match the detections of the last few images to their objects."""
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
 
@@ -135,16 +152,15 @@ class CocoMetrics:
             truth = COCO()
             truth.dataset = {
                 "info": {},
-                "images": [{"id": image} for image in range(1, self.images + 1)],
+                "images": [{"id": image} for image in range(1, self._few + 1)],
                 "categories": [{"id": class_id, "name": name} for class_id, name in self._names.items()],
                 "annotations": self._truths,
             }
             truth.createIndex()
             evaluation = COCOeval(truth, self._results(truth), "bbox")
             evaluation.evaluate()
-            evaluation.accumulate()
-            evaluation.summarize()
-        return evaluation
+        self._matches.add(evaluation, self._score)
+        self._begin()
 
     def _results(self, truth: Any) -> Any:
         from pycocotools.coco import COCO

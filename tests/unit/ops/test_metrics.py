@@ -1,5 +1,7 @@
 """COCO metrics: names, nulls and crowds, and AP against a plain computation."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -77,6 +79,96 @@ def test_ap_is_that_of_a_plain_computation(images):
     assert computed[AP50] == pytest.approx(plain_ap(images, 0.5), abs=1e-9)
     levels = np.linspace(0.5, 0.95, 10)
     assert computed[MAP] == pytest.approx(np.mean([plain_ap(images, level) for level in levels]), abs=1e-9)
+
+
+def whole_eval(images, class_ids):
+    """pycocotools over all images at once."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    def xywh(box):
+        return [float(box[1]), float(box[0]), float(box[3] - box[1]), float(box[2] - box[0])]
+
+    objects, found = [], []
+    for number, (true, boxes, scores, classes) in enumerate(images, 1):
+        crowds, areas = true.is_crowd.tolist(), true.area.tolist()
+        for box, kind, crowd, area in zip(true.boxes_yxyx, true.classes.tolist(), crowds, areas, strict=True):
+            one = {"id": len(objects) + 1, "image_id": number, "category_id": kind, "bbox": xywh(box)}
+            objects.append(one | {"area": area, "iscrowd": int(crowd)})
+        found += [
+            [number, *xywh(box), float(score), kind]
+            for box, score, kind in zip(boxes, scores, classes.tolist(), strict=True)
+        ]
+    coco = COCO()
+    coco.dataset = {
+        "info": {},
+        "images": [{"id": number} for number in range(1, len(images) + 1)],
+        "categories": [{"id": kind} for kind in class_ids],
+        "annotations": objects,
+    }
+    coco.createIndex()
+    evaluation = COCOeval(coco, coco.loadRes(np.array(found)), "bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    return evaluation
+
+
+def many_images(seed):
+    """Images with crowds, areas of their own, equal scores, classes that are not known, nothing at all."""
+    rng = np.random.default_rng(seed)
+    images = []
+    for number in range(40):
+        count, many = rng.integers(0, 8), 130 if number == 5 else rng.integers(0, 20)
+        true = _boxes(rng, count) * rng.choice([0.3, 1, 3])
+        near = true[rng.integers(0, count, many)] if count else _boxes(rng, many)
+        low = near[:, :2] + rng.normal(0, 4, (many, 2))
+        boxes = np.concatenate(
+            (low, low + np.abs(near[:, 2:] - near[:, :2] + rng.normal(0, 4, (many, 2)))), 1
+        )
+        areas = (true[:, 2:] - true[:, :2]).prod(axis=1) * rng.uniform(0.5, 1, count)
+        objects = GroundTruth(true, rng.choice([3, 7, 9], count), rng.random(count) < 0.15, areas)
+        scores = (rng.integers(0, 30, many) / 30).astype(np.float32 if seed % 2 else np.float64)
+        images.append((objects, boxes, scores, rng.choice([3, 7, 9, 11, 50], many)))
+    return images
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("few", [1, 7, 16, 1000])
+def test_figures_are_those_of_pycocotools_over_all_images_bit_for_bit(monkeypatch, seed, few):
+    monkeypatch.setattr("odflow.ops.metrics._FEW", few)
+    images, names = many_images(seed), {9: "c", 3: "a", 7: "b", 11: "without objects"}
+    metrics = CocoMetrics(names)
+    for one in images:
+        metrics.add(*one)
+    computed, whole = metrics.compute(), whole_eval(images, names)
+    assert [-1 if value is None else value for value in list(computed.values())[:12]] == whole.stats.tolist()
+    for index, kind in enumerate(sorted(names)):
+        precision = whole.eval["precision"][:, :, index, 0, 2]
+        known = precision[precision > -1]
+        assert computed[f"{CLASS}/{names[kind]}"] == (known.mean() if known.size else None)
+
+
+def test_an_image_takes_little_memory():
+    rng, metrics = np.random.default_rng(0), CocoMetrics({1: "cat"})
+    true, boxes = truth(_boxes(rng, 1)), _boxes(rng, 100)
+
+    def take(images):
+        for _ in range(images):
+            metrics.add(true, boxes, rng.random(100).astype(np.float32), np.ones(100, int))
+
+    take(16)  # imports, and what a few images take while pycocotools sees them
+    tracemalloc.start()
+    try:
+        take(32)
+        kept = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        metrics.compute()
+        peak = tracemalloc.get_traced_memory()[1] - kept
+    finally:
+        tracemalloc.stop()
+    assert kept < 32 * 2500
+    assert peak < 48 * 4000 + 200_000  # what curves take whatever the images
 
 
 def test_names_and_nulls():
