@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from odflow.errors import ConfigError, TableError
-from odflow.formats.detections import COLUMNS, read_detections
+from odflow.formats.detection_rows import COLUMNS
+from odflow.formats.detections import read_detections
 from odflow.formats.label_map import read_label_map
 from odflow.graph.execute import run_alone
 from odflow.stages.filter import Filter

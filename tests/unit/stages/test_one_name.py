@@ -10,7 +10,9 @@ from PIL import Image
 from odflow.errors import InputError, TableError
 from odflow.formats.coco_keypoints import read_coco_keypoints
 from odflow.formats.coco_masks import coco_masks
-from odflow.formats.detections import COLUMNS, read_detections, write_detections
+from odflow.formats.detection_rows import COLUMNS
+from odflow.formats.detection_writer import write_detections
+from odflow.formats.detections import read_detections
 from odflow.formats.images import ImageFile
 from odflow.formats.keypoints import read_keypoints
 from odflow.formats.masks import pair_masks

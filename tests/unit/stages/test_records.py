@@ -13,7 +13,8 @@ from PIL import Image
 
 from odflow.engines.threads import Threads
 from odflow.errors import ConfigError, InputError, StageError, TableError
-from odflow.formats.detections import COLUMNS, read_detections
+from odflow.formats.detection_rows import COLUMNS
+from odflow.formats.detections import read_detections
 from odflow.formats.images import read_image
 from odflow.formats.tfrecord import read_records
 from odflow.graph.execute import execute, run_alone

@@ -4,7 +4,8 @@ import pydantic
 import pytest
 
 from odflow.errors import InputError, TableError
-from odflow.formats.detections import COLUMNS, read_detections
+from odflow.formats.detection_rows import COLUMNS
+from odflow.formats.detections import read_detections
 from odflow.graph.execute import run_alone
 from odflow.stages.split import Split
 

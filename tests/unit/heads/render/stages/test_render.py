@@ -13,7 +13,8 @@ from PIL import Image
 
 from odflow.errors import ConfigError, InputError
 from odflow.formats.annotations import labels_json_annotations, place_boxes
-from odflow.formats.detections import COLUMNS, read_detections
+from odflow.formats.detection_rows import COLUMNS
+from odflow.formats.detections import read_detections
 from odflow.formats.images import find_images
 from odflow.formats.keypoints import joints_of, read_keypoints
 from odflow.formats.label_map import read_label_map
