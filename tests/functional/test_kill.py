@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,11 +58,12 @@ class Place:
         """All processes of the last run have it in their environment."""
         return f"{MARK}={self.folder}:{self.runs}"
 
-    def start(self) -> subprocess.Popen:
-        """Begin a run."""
+    def start(self, **more: str) -> subprocess.Popen:
+        """Begin a run, with more in its environment."""
         self.runs += 1
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ODFLOW_")}
         environment[MARK] = self.mark.removeprefix(f"{MARK}=")
+        environment |= more
         with (self.folder / "told").open("a") as told:
             command = [sys.executable, "-m", "odflow", "run", "kill.yaml"]
             return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=told, stderr=told)
@@ -190,6 +192,25 @@ def test_a_run_that_is_stopped_continued_and_interrupted_six_times_ends_as_if_le
     assert place.start().wait() == 0, place.told()
     check_end(place, left_alone.place)
     assert re.search(r"goes on after \d+ of 180 images", place.told())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
+@pytest.mark.parametrize("ill", ["trickles", "lies", "stalls"])
+def test_a_run_whose_remote_store_is_ill_ends_as_if_left_alone(
+    ill: str, places: Iterator[Place], left_alone: Undisturbed, peer_that: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Ended while it waits for the peer, then left to itself with that peer."""
+    peer, place = peer_that({"": ill}, tmp_path), next(places)
+    run = place.start(ODFLOW_REMOTE=peer.url)
+    while not peer.asked and run.poll() is None:
+        time.sleep(0.01)
+    run.send_signal(signal.SIGTERM)
+    assert run.wait(LONG) == 130, place.told()
+    check_all_are_gone(place.mark)
+    assert place.start(ODFLOW_REMOTE=peer.url).wait(LONG) == 0, place.told()
+    assert "never-told" not in place.told()
+    check_end(place, left_alone.place)
 
 
 @pytest.mark.slow

@@ -12,9 +12,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -351,62 +349,20 @@ def test_an_interrupt_ends_a_long_upload(machine: Callable[[str], Machine], remo
     assert runner.states == ["cached", "done"]
 
 
-TOKEN = "?sig=never-told&se=2030"
 SHORT = (
     "from odflow.graph import request; request.DEADLINE = request.SILENCE = 1.0\n"
     "from odflow.__main__ import main; main()"
 )
 
 
-class Peer:
-    """An HTTP server that stalls, lies or lets a byte fall now and then.
-
-    Args:
-        ill: what it does to the names that begin so; the others it serves as they are.
-        folder: what it serves.
-    """
-
-    def __init__(self, ill: dict[str, str], folder: Path) -> None:
-        self.ill, self.folder, self.asked = ill, folder, 0
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://me:never-told@127.0.0.1:{self.socket.getsockname()[1]}/there{TOKEN}"
-        Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                Thread(target=self._serve, args=(self.socket.accept()[0],), daemon=True).start()
-
-    def _serve(self, near: socket.socket) -> None:
-        with near, suppress(OSError, IndexError):
-            line = near.makefile("rb").readline().decode()
-            self.asked += 1
-            name = line.split()[1].partition("?")[0].removeprefix("/there/")
-            ill = next((what for start, what in self.ill.items() if name.startswith(start)), "")
-            head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
-            if ill == "stalls":
-                time.sleep(600)
-            if ill == "trickles":
-                near.sendall(head % 100_000)
-                while True:
-                    near.sendall(b" ")
-                    time.sleep(5)
-            if ill == "lies":
-                near.sendall(head % 2**60)
-                while True:
-                    near.sendall(b" " * 65536)
-            data = (self.folder / name).read_bytes()
-            near.sendall(head % len(data) + data)
-
-
 @pytest.mark.parametrize("ill", ["stalls", "trickles", "lies"])
 @pytest.mark.parametrize("what", ["results/", "files/"])
 def test_a_peer_cannot_hold_a_run(
-    ill: str, what: str, machine: Callable[[str], Machine], remote: Remote
+    ill: str, what: str, machine: Callable[[str], Machine], remote: Remote, peer_that: Callable[..., Any]
 ) -> None:
     runner, laptop = machine("runner"), machine("laptop")
     runner.run()
-    peer = Peer({what: ill}, remote.folder)
+    peer = peer_that({what: ill}, remote.folder)
     told = subprocess.run(
         [sys.executable, "-c", SHORT, "run", "p.yaml", "--debug"],
         cwd=laptop.folder,
@@ -430,11 +386,11 @@ def test_a_peer_cannot_hold_a_run(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["interrupt", "termination"])
 @pytest.mark.parametrize("what", ["results/", "files/"])
 def test_an_interrupt_does_not_wait_for_a_peer(
-    number: int, what: str, machine: Callable[[str], Machine], remote: Remote
+    number: int, what: str, machine: Callable[[str], Machine], remote: Remote, peer_that: Callable[..., Any]
 ) -> None:
     runner, laptop = machine("runner"), machine("laptop")
     runner.run()
-    peer = Peer({what: "stalls"}, remote.folder)
+    peer = peer_that({what: "stalls"}, remote.folder)
     started = subprocess.Popen(
         [sys.executable, "-c", SHORT.replace("1.0", "5000.0"), "run", "p.yaml"],
         cwd=laptop.folder,
