@@ -36,8 +36,12 @@ def check_regular(path: str | Path) -> None:
     _check(os.stat(path).st_mode, path)  # noqa: PTH116 -- a path may be a text
 
 
-def open_regular(path: str | Path) -> BinaryIO:
+def open_regular(path: str | Path, buffering: int = -1) -> BinaryIO:
     """Open a regular file to read its bytes; never waits for what may never come.
+
+    Args:
+        path: the file.
+        buffering: as `open` takes it.
 
     Raises:
         OSError: as `check_regular`, or it cannot be read.
@@ -46,7 +50,7 @@ def open_regular(path: str | Path) -> BinaryIO:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         _check(os.fstat(descriptor).st_mode, path)  # what is there may be another thing by now
-        return os.fdopen(descriptor, "rb")
+        return os.fdopen(descriptor, "rb", buffering)
     except BaseException:
         os.close(descriptor)
         raise

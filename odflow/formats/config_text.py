@@ -7,6 +7,7 @@ from pathlib import Path
 
 from odflow.errors import ConfigError
 from odflow.formats.file_kinds import FileKind, what_is
+from odflow.regular import read_regular
 
 MAX_BYTES = 2 * 1024 * 1024
 """More than any config or list of classes has; what is larger is something else."""
@@ -50,7 +51,7 @@ def _content(path: Path, wanted: str, most: int) -> bytes:
             if kind and kind.name not in _TEXTS:
                 raise _other(path, kind, wanted)
             raise ConfigError(f"{path}: has {size} bytes; wanted at most {most}. Give {wanted}.")
-        return path.read_bytes()
+        return read_regular(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"{path}: cannot be read ({reason}). Give {wanted}.") from None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
 from odflow.errors import TableError
+from odflow.regular import check_regular
 from odflow.terminal import shown
 
 if TYPE_CHECKING:
@@ -207,6 +208,7 @@ def _told(path: Path, columns: Sequence[str], encoding: str = "") -> Iterator[No
     from pandas.errors import EmptyDataError, ParserError
 
     try:
+        check_regular(path)
         yield
     except OSError as error:
         raise TableError(f"{path}: cannot be read ({error.strerror}). Give a table of detections.") from None

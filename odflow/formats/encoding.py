@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from odflow.errors import ImageError
 from odflow.formats.image_check import Verify, check_image, is_plain_jpeg, with_end
 from odflow.formats.images import image_format, open_image, orientation, upright_rgb
+from odflow.regular import read_regular
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -43,7 +44,7 @@ def read_encoded(path: Path, verify: Verify = "pixels") -> EncodedImage:
         ImageError: missing, no image, cut off or damaged.
     """
     try:
-        data = Path(path).read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror}).") from None
     kept = _is_kept(path, data)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from odflow.formats.image_forms import image_format, other_form
 from odflow.formats.protobuf_kinds import protobuf_kind
+from odflow.regular import open_regular
 
 _HEAD = 4096
 
@@ -135,7 +136,7 @@ def what_is(path: Path) -> FileKind | None:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(_HEAD)
             file.seek(max(0, file.seek(0, 2) - 8))
             end = file.read(8)

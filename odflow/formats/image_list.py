@@ -8,6 +8,7 @@ from pathlib import Path
 from odflow.errors import InputError
 from odflow.formats.image_names import FolderNames, list_fault, name_inside
 from odflow.formats.text_files import encoding_by_mark, line_of, lines_of
+from odflow.regular import read_regular
 from odflow.terminal import shown
 
 
@@ -54,7 +55,7 @@ def list_lines(path: Path) -> Iterator[tuple[str, str]]:
         InputError: the file cannot be read or is not text in UTF-8 (or what its byte order mark says).
     """
     try:
-        data = Path(path).read_bytes()
+        data = read_regular(path)
         lines = lines_of(data.decode(encoding_by_mark(data) or "utf-8"))
     except OSError as error:
         raise InputError(

@@ -19,6 +19,7 @@ from odflow.formats.image_forms import Format as Format
 from odflow.formats.image_forms import image_format as image_format
 from odflow.formats.image_search import ImageFile as ImageFile
 from odflow.formats.image_search import find_images as find_images
+from odflow.regular import check_regular
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,6 +97,8 @@ def open_image(path: Path, data: bytes | None = None, *, gif: bool = False) -> I
     from PIL import Image, UnidentifiedImageError
 
     try:
+        if data is None:
+            check_regular(path)
         file = path if data is None else BytesIO(data)
         with Image.open(file, formats=_IN_RECORDS if gif else READ) as image:
             yield image

@@ -14,6 +14,7 @@ from odflow.errors import ConfigError, ImageError, InputError
 from odflow.formats.images import open_image
 from odflow.formats.mask_classes import MaskClasses
 from odflow.formats.masks import IGNORE, EncodedMask, MaskSet, check_size, encode_mask, find_mask_files
+from odflow.regular import read_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -137,7 +138,7 @@ class ColorMask:
 def _open(path: Path) -> tuple[bytes, Image.Image]:
     """The bytes of a PNG file, and its pixels decoded."""
     try:
-        data = Path(path).read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror}).") from None
     with open_image(path, data) as image:

@@ -17,6 +17,7 @@ from odflow.errors import InputError
 from odflow.formats.image_names import name_inside
 from odflow.formats.keypoints import REQUIRED, Fault, joint_columns, most_of
 from odflow.formats.numbers import FAR
+from odflow.regular import read_regular
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,7 +164,7 @@ def read_json(path: Path) -> Any:
         InputError: it cannot be read, or is cut off or otherwise no JSON.
     """
     try:
-        return json.loads(Path(path).read_bytes())
+        return json.loads(read_regular(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
     except (ValueError, RecursionError) as error:
@@ -184,7 +185,7 @@ def read_mat(path: Path, name: str, form: str) -> NDArray[Any]:
     from scipy.io import loadmat
 
     try:
-        file = BytesIO(Path(path).read_bytes())
+        file = BytesIO(read_regular(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
     try:

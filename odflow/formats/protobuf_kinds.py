@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
+from odflow.regular import open_regular
+
 Message = Literal["saved_model", "frozen_graph", "cut_graph", "meta_graph", "onnx"]
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
@@ -37,7 +39,7 @@ def protobuf_kind(path: Path) -> Message | None:
     Raises:
         OSError: it cannot be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         length = file.seek(0, 2)
         fields = _fields(file, length)
         first, second = next(fields, None), next(fields, None)

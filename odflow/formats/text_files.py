@@ -8,6 +8,7 @@ import unicodedata
 from pathlib import Path
 
 from odflow.errors import InputError
+from odflow.regular import read_regular
 
 _MARKS = (  # the mark of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -56,7 +57,7 @@ def read_bytes(path: Path) -> bytes:
         InputError: it cannot be read.
     """
     try:
-        return Path(path).read_bytes()
+        return read_regular(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
 

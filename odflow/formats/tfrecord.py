@@ -18,6 +18,7 @@ import google_crc32c
 from odflow.errors import InputError
 from odflow.formats.file_kinds import what_is
 from odflow.left_out import LeftOut, first_names
+from odflow.regular import open_regular
 
 T = TypeVar("T")
 
@@ -214,7 +215,7 @@ def record_spans(path: Path) -> Iterator[tuple[int, int]]:
     """
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file. Give a TFRecord file.")
-    with Path(path).open("rb", buffering=0) as file:
+    with open_regular(path, buffering=0) as file:
         left = os.fstat(file.fileno()).st_size
         at = 0
         while left:
@@ -235,7 +236,7 @@ def records_at(path: Path, spans: Iterable[tuple[int, int]]) -> Iterator[bytes]:
     Raises:
         InputError: a sum does not fit, or the file became shorter.
     """
-    with Path(path).open("rb") as file:
+    with open_regular(path) as file:
         for start, length in spans:
             file.seek(start)
             data = file.read(length)
@@ -251,7 +252,7 @@ def _pieces(path: Path) -> Iterator[list[bytes]]:
     """Every record in pieces."""
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file. Give a TFRecord file.")
-    with Path(path).open("rb") as file:
+    with open_regular(path) as file:
         left = os.fstat(file.fileno()).st_size
         at = 0
         while left:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from odflow.errors import ConfigError, nearest
+from odflow.regular import read_regular
 from odflow.terminal import shown
 
 MAX_BYTES = 256 * 1024
@@ -91,7 +92,7 @@ def read_document(path: Path) -> Document:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{path}: has {path.stat().st_size} bytes; a pipeline has at most {MAX_BYTES}.")
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path).decode("utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:

@@ -15,7 +15,10 @@ from pydantic_core import ErrorDetails
 from odflow.errors import nearest
 from odflow.graph.patterns import WILD
 from odflow.graph.stage import Kind, Stage
+from odflow.regular import kind_of
 from odflow.terminal import shown
+
+_WANTED = {"file": "a file", "folder": "a folder", "path": "a file or a folder"}
 
 Location = tuple[str | int, ...]
 
@@ -51,6 +54,9 @@ def wrong_path(path: Path, kind: Kind) -> str:
     if not path.exists():
         wrong = "matches no file" if WILD & set(str(path)) else "does not exist"
         return f"{shown(str(path))} {wrong}.{_ESCAPED if _holds_controls(path) else ''}"
+    if not path.is_file() and not path.is_dir():
+        found = kind_of(path.stat().st_mode)
+        return f"{path} is {found}; only files and folders are read. Give {_WANTED[kind]}."
     if kind == "file" and not path.is_file():
         return f"{path} is a folder; a file is wanted."
     if kind == "folder" and not path.is_dir():

@@ -10,6 +10,7 @@ from odflow.inference.graph_operations import check_graph
 from odflow.inference.model_tensors import GraphTensors, Wanted
 from odflow.inference.session import ImageGraph, first_line, new_session
 from odflow.inference.tensorflow_alone import import_tensorflow
+from odflow.regular import read_regular
 
 
 def load_frozen_graph(path: Path, wanted: Wanted) -> ImageGraph:
@@ -44,7 +45,7 @@ def _read(path: Path, advice: str) -> Any:
 
     graph_def = tf.compat.v1.GraphDef()
     try:
-        graph_def.ParseFromString(path.read_bytes())
+        graph_def.ParseFromString(read_regular(path))
     except (DecodeError, OSError) as error:
         raise InputError(
             f"{path}: is not a frozen graph, or is damaged ({first_line(error)}). Copy it again."

@@ -13,6 +13,7 @@ from typing import Any
 from odflow.errors import InputError
 from odflow.inference.session import first_line
 from odflow.left_out import first_names
+from odflow.regular import read_regular
 
 _FILES = (
     r"ReadFile|WriteFile|MatchingFiles|RecordInput|DumpTensor|FileSystemSetConfiguration|LoadAndRemapMatrix|"
@@ -90,7 +91,7 @@ def check_tflite(path: Path) -> None:
     Raises:
         InputError: it holds one.
     """
-    names = {name.decode() for name in _SELECTED.findall(path.read_bytes())}
+    names = {name.decode() for name in _SELECTED.findall(read_regular(path))}
     _refuse(sorted(filter(reaches_beyond, names)), str(path))
 
 

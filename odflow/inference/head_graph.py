@@ -13,6 +13,7 @@ from odflow.inference.image_graph import load_image_graph
 from odflow.inference.model_tensors import Wanted
 from odflow.inference.session import ImageGraph
 from odflow.inference.sharing import load_shared
+from odflow.regular import read_regular
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +73,7 @@ class Head(Generic[Model]):
         """
         file = folder / self.settings
         try:
-            return TypeAdapter(self.model).validate_json(file.read_bytes())
+            return TypeAdapter(self.model).validate_json(read_regular(file))
         except OSError:
             raise InputError(
                 f"{file}: does not exist; give the folder that {self.name}.train wrote."

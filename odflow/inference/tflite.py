@@ -17,6 +17,7 @@ from odflow.inference.graph_operations import check_tflite
 from odflow.inference.image_input import resize
 from odflow.inference.session import first_line
 from odflow.inference.tensorflow_alone import import_tensorflow
+from odflow.regular import read_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -131,7 +132,7 @@ def _check_sizes(path: Path) -> None:
     """See that a file asks for no absurd amount of memory, which TFLite takes as it loads it."""
     flexbuffers = import_module("flatbuffers.flexbuffers")
 
-    model = _module("schema_py_generated").Model.GetRootAs(path.read_bytes(), 0)
+    model = _module("schema_py_generated").Model.GetRootAs(read_regular(path), 0)
     graph = model.Subgraphs(0)
     pixels = math.prod(map(int, graph.Tensors(graph.Inputs(0)).ShapeAsNumpy()))
     if pixels > _MOST_PIXELS:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from odflow.errors import InputError
 from odflow.odapi.model_files import FROZEN_WANTED, check_frozen_graph
 from odflow.odapi.tf1_names import VARIABLE, aligned, canonical_names
+from odflow.regular import read_regular
 
 if TYPE_CHECKING:
     import numpy as np
@@ -131,7 +132,7 @@ def _nodes(path: Path) -> dict[str, Any]:
 
     check_frozen_graph(path, FROZEN_WANTED)
     try:
-        graph = GraphDef.FromString(path.read_bytes())
+        graph = GraphDef.FromString(read_regular(path))
     except DecodeError as error:
         raise InputError(
             f"{path}: is no GraphDef, or is damaged; wanted: a frozen_inference_graph.pb."
