@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import IO
 
 from odflow.errors import StoreError
+from odflow.flushing import PARTIAL, flush_below, flush_one, make_flushed_folder, write_flushed
 from odflow.regular import open_regular
 
 _PAUSE = 0.05  # seconds between two looks at a lock
-_PARTIAL = ".partial-"  # how the names of files that are not whole yet begin
 _SCARCE = 2**26  # bytes that a disk has left from which a write fails for something else
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _log = logging.getLogger("odflow.run")
@@ -33,7 +33,7 @@ def told_by_disk(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         named = Path(error.filename or place)
-        where = place if named.name.startswith(_PARTIAL) else named
+        where = place if named.name.startswith(PARTIAL) else named
         refused = StoreError(f"{where}: cannot be written ({error.strerror}).")
         raise full_disk(error, place) or refused from error
 
@@ -155,7 +155,7 @@ def make_folder(path: Path) -> None:
         StoreError: the disk refuses.
     """
     with told_by_disk(path):
-        path.mkdir(parents=True, exist_ok=True)
+        make_flushed_folder(path)
 
 
 def remove(path: Path) -> None:
@@ -177,23 +177,13 @@ def write_whole(path: Path, text: str, *, shared: bool = False) -> None:
     Args:
         path: of the file.
         text: all of it.
-        shared: several processes may write it at once. Otherwise whoever writes holds a lock, and
-            what a killed one left unfinished is written over by the next.
+        shared: several processes may write it at once.
 
     Raises:
         StoreError: the disk is full or refuses; the file is unchanged.
     """
-    partial = path.with_name(f"{_PARTIAL}{os.getpid() if shared else ''}{path.name}")
     with told_by_disk(path):
-        try:
-            with partial.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
+        write_flushed(path, text, shared=shared)
 
 
 def leftover(final: Path) -> Path:
@@ -217,10 +207,11 @@ def put_in_place(made: Path, final: Path, discard: Callable[[Path], None] = remo
     if os.path.lexists(old):
         discard(old)
     with told_by_disk(final):
-        final.parent.mkdir(parents=True, exist_ok=True)
+        make_flushed_folder(final.parent)
         if os.path.lexists(final) and (final.is_dir() or made.is_dir()):
             final.rename(old)  # a folder is not replaced in one step
         made.replace(final)
+        flush_one(final.parent)  # else a power cut may take the old one, and not bring the new one
     if os.path.lexists(old):
         discard(old)
 
@@ -236,7 +227,7 @@ def copy_in_place(source: Path, final: Path, put: Callable[[Path, Path], None] =
     Raises:
         StoreError: the disk is full or refuses; what was there is unchanged.
     """
-    partial = final.with_name(f"{_PARTIAL}{final.name}")
+    partial = final.with_name(f"{PARTIAL}{final.name}")
     remove(partial)
     make_folder(final.parent)
     try:
@@ -245,33 +236,21 @@ def copy_in_place(source: Path, final: Path, put: Callable[[Path, Path], None] =
                 _copy_folder(source, partial)
             else:
                 copy_file(source, partial)
+        flush(partial)
         put(partial, final)
     except BaseException:
         remove(partial)
         raise
 
 
-def flush(folder: Path) -> None:
-    """Have the disk hold all that lies below a folder, and the names in it (fsync).
+def flush(path: Path) -> None:
+    """Have the disk hold a file, or all that lies below a folder and the names in it (fsync).
 
     Raises:
         StoreError: the disk refuses.
     """
-    with told_by_disk(folder):
-        for place, _, names in os.walk(folder, topdown=False):
-            for name in names:
-                if stat.S_ISREG((Path(place) / name).lstat().st_mode):  # what a stage left may be a pipe
-                    flush_one(Path(place) / name)
-            flush_one(Path(place))
-
-
-def flush_one(path: Path) -> None:
-    """Have the disk hold a file, or the names in a folder."""
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+    with told_by_disk(path):
+        flush_below(path) if path.is_dir() else flush_one(path)
 
 
 def copy_file(source: Path, target: Path) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+from odflow.flushing import flush_file
+
 
 class Journal:
     """One JSON value an entry, in the order they were appended; use it in a `with`.
@@ -35,12 +37,18 @@ class Journal:
     def __iter__(self) -> Iterator[Any]:
         return (json.loads(line.partition(b" ")[2]) for line in self._whole_lines())
 
-    def append(self, value: Any) -> None:
-        """Add an entry; a kill from now on leaves it there.
+    def append(self, value: Any, *files: Path) -> None:
+        """Add an entry; a kill from now on leaves it there. A power cut may take the latest entries.
+
+        Args:
+            value: the entry.
+            files: that it tells of, below the journal's folder; the disk has them before the entry.
 
         Raises:
             OSError: the disk is full or refuses; the journal ends before this entry.
         """
+        for file in files:
+            flush_file(file, self._path.parent)
         self._file.write(_line(json.dumps(value).encode()))
         self._file.flush()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from odflow.errors import InputError, StoreError
-from odflow.graph.disk import put_in_place, remove
+from odflow.graph.disk import flush, put_in_place, remove
 from odflow.graph.overlap import Overlap, Overlaps, with_links
 from odflow.graph.placed import (
     Files,
@@ -68,6 +68,7 @@ class OutFolder:
             StoreError: what came to their places meanwhile would be lost, so they are beside it; or
                 the disk refuses.
         """
+        flush(work)
         fault = self._meets() or self._taken()
         if fault:
             aside = free_name(self.folder / f"{self.name}.outputs")

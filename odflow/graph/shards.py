@@ -69,5 +69,5 @@ def write_shards(
             if wrong:
                 raise StageError(f"{path.name} {wrong} Check the disk.")
             partial.replace(path)
-            journal.append([str(path.relative_to(job.staging)), shard.size, shard.note])
+            journal.append([str(path.relative_to(job.staging)), shard.size, shard.note], path)
     return [done[path] for path in shards]

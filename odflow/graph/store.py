@@ -27,10 +27,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from odflow.errors import DamagedError, InputError, RemoteError, StoreError
+from odflow.flushing import flush_one
 from odflow.graph.content import Digests, Entry, changes
 from odflow.graph.disk import (
     flush,
-    flush_one,
     held,
     make_folder,
     put_in_place,
@@ -320,7 +320,7 @@ class Store:
                 _protect(output)
             remove(staging / "work")
             flush(staging)
-            final.parent.mkdir(exist_ok=True)
+            make_folder(final.parent)
             remove(final)
             staging.rename(final)
             flush_one(final.parent)

@@ -161,6 +161,24 @@ def find_checkpoint(path: Path) -> str:
     )
 
 
+def damage(prefix: Path) -> str | None:
+    """What is wrong with the files of a checkpoint, every sum in them verified; None when they are whole.
+
+    Args:
+        prefix: such as ``ckpt-300``.
+    """
+    found = {path.suffix.partition("-")[0] for path in checkpoint_files(prefix)}
+    if not {".index", ".data"} <= found:
+        return f"{prefix.name} is {'not whole' if found else 'gone'}"
+    try:
+        stored = _Stored(str(prefix))
+        for name in stored.shapes:
+            stored.read(name)
+    except InputError:
+        return f"{prefix.name} is damaged"
+    return None
+
+
 def checkpoint_files(path: Path) -> list[Path]:
     """The files of a checkpoint, or of all checkpoints in a folder.
 
@@ -238,7 +256,7 @@ class _Stored:
     def __getitem__(self, name: str) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        return np.asarray(self._read(name))
+        return np.asarray(self.read(name))
 
     def object_graph(self) -> Any:
         """Its TrackableObjectGraph; read as bytes, since an array of bytes drops the NULs at their end.
@@ -249,7 +267,7 @@ class _Stored:
         from google.protobuf.message import DecodeError
         from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
-        serialized = self._read(OBJECT_GRAPH)
+        serialized = self.read(OBJECT_GRAPH)
         try:
             graph = TrackableObjectGraph.FromString(serialized)
         except (DecodeError, TypeError) as error:
@@ -259,7 +277,12 @@ class _Stored:
             raise self._damaged(IndexError("its object graph leads nowhere"))
         return graph
 
-    def _read(self, name: str) -> Any:
+    def read(self, name: str) -> Any:
+        """A variable as the file holds it.
+
+        Raises:
+            InputError: it is damaged.
+        """
         try:
             return self._reader.get_tensor(name)
         except self._damage as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,9 +15,11 @@ import tensorflow as tf
 import tf_keras
 
 from odflow.errors import InputError
+from odflow.flushing import flush_below, make_flushed_folder
 from odflow.odapi import model_garden_names, tf1_names
 from odflow.odapi.checkpoint import CLASSIFIER, Weights, read_checkpoint
 from odflow.odapi.signature import looks_like
+from odflow.training.disk import told_by_disk
 
 LEAST = 0.9
 """Share of the backbone's variables that must be loaded."""
@@ -316,8 +319,15 @@ def save_weights(network: tf_keras.Model, folder: Path, step: int) -> None:
 
     Args:
         network: its variables are read.
-        folder: becomes a folder of checkpoints with one `ckpt-STEP`.
+        folder: becomes a folder of checkpoints with one `ckpt-STEP`; what is there is removed.
         step: the training step.
+
+    Raises:
+        OSError: the disk is full or refuses.
     """
-    checkpoint = tf.train.Checkpoint(model=network)
-    tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=1).save(checkpoint_number=step)
+    shutil.rmtree(folder, ignore_errors=True)  # what a save that failed left would stay
+    make_flushed_folder(folder)
+    with told_by_disk():
+        manager = tf.train.CheckpointManager(tf.train.Checkpoint(model=network), str(folder), max_to_keep=1)
+        manager.save(checkpoint_number=step)
+    flush_below(folder)

@@ -10,6 +10,7 @@ import tf_keras
 from odflow.odapi import tensor_names
 from odflow.training.checkpoints import load_weights
 from odflow.training.detector import DetectorArchitecture
+from odflow.training.disk import told_by_disk
 from odflow.training.export.freezing import freeze
 
 
@@ -82,9 +83,13 @@ def write_saved_model(detector: Detector, folder: Path) -> None:
     Args:
         detector: what to write.
         folder: is made.
+
+    Raises:
+        OSError: the disk is full or refuses.
     """
     served = ServedDetector(detector)
-    tf.saved_model.save(served, str(folder), signatures=served.__call__)
+    with told_by_disk():
+        tf.saved_model.save(served, str(folder), signatures=served.__call__)
 
 
 def write_frozen_graph(detector: Detector, file: Path) -> None:

@@ -18,6 +18,7 @@ from odflow.inference.head_graph import Head
 from odflow.odapi import tensor_names
 from odflow.odapi.model_files import FROZEN_GRAPH, SAVED_MODEL
 from odflow.training.checkpoints import load_weights
+from odflow.training.disk import told_by_disk
 from odflow.training.export.freezing import freeze
 from odflow.training.settings import LearningRate, Model, Optimizer, Settings, Training
 
@@ -105,7 +106,8 @@ def write_frozen_graph(module: HeadModule, file: Path) -> None:
 
 def write_saved_model(module: HeadModule, folder: Path) -> None:
     """Write a SavedModel whose signature `serving_default` has the same names."""
-    tf.saved_model.save(module, str(folder), signatures=module.__call__)
+    with told_by_disk():
+        tf.saved_model.save(module, str(folder), signatures=module.__call__)
 
 
 def check(head: Head[Any], file: Path, module: HeadModule, images: Images, sameness: Sameness) -> str:

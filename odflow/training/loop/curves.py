@@ -8,6 +8,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from odflow.training.disk import told_by_disk
+
 
 class Curves:
     """Points of the losses, the learning rate and the steps per second.
@@ -17,7 +19,8 @@ class Curves:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._writer = tf.summary.create_file_writer(str(folder))
+        with told_by_disk():
+            self._writer = tf.summary.create_file_writer(str(folder))
         self._sums: dict[str, float] = {}
         self._steps, self._began = 0, time.perf_counter()
 
@@ -38,9 +41,13 @@ class Curves:
 
 
 def write_scalars(writer: tf.summary.SummaryWriter, values: Mapping[str, float | None], step: int) -> None:
-    """Write the values that there are at a step."""
-    with writer.as_default(step):
+    """Write the values that there are at a step.
+
+    Raises:
+        OSError: the disk is full or refuses.
+    """
+    with told_by_disk(), writer.as_default(step):
         for name, value in values.items():
             if value is not None:
                 tf.summary.scalar(name, value)
-    writer.flush()
+        writer.flush()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from odflow.flushing import write_flushed
 from odflow.training.loop.best_weights import BestWeights
 from odflow.training.loop.curves import Curves
 from odflow.training.loop.run_options import Data, Folders, Options
@@ -66,6 +67,8 @@ def fit(settings: Settings, data: Data, folders: Folders, options: Options) -> I
     trainer = Trainer(settings, data.train, folders.scratch / "steps", options)
     yield from _begin(trainer, data, folders.trained, options.allow_partial)
     best = BestWeights(trainer, data, folders, options) if options.evaluate_every else None
+    if best and best.lost:
+        yield Progress(trainer.step, notes=tuple(best.lost))
     yield from _steps(trainer, best, folders.trained, options)
     if best:
         yield Progress(trainer.step, notes=(best.publish(),))
@@ -75,14 +78,14 @@ def fit(settings: Settings, data: Data, folders: Folders, options: Options) -> I
 
 def _begin(trainer: Trainer, data: Data, trained: Path, allow_partial: bool) -> Iterator[Progress]:
     """Fill the network and tell what with; steps of an earlier call come at once."""
-    notes = []
-    if trainer.restore():
+    notes = trainer.restore()
+    if trainer.step:
         yield from (Progress(step) for step in range(1, trainer.step + 1))
         notes.append(f"goes on after step {trainer.step}, with the rate and the images that are due there")
     elif data.start is not None:
         report = trainer.start_from(data.start, allow_partial)
         text = json.dumps(report.to_json(), indent=2) + "\n"
-        (trained / "fine_tune.json").write_text(text, encoding="utf-8")
+        write_flushed(trained / "fine_tune.json", text)  # a run that goes on does not write it again
         notes.append(report.summary())
     # Layers that the architecture froze are no longer among the network's trainable variables.
     frozen = sum(one.trainable for one in trainer.network.variables) - len(trainer.variables)

@@ -77,7 +77,7 @@ def _heard(told: Any) -> Iterator[Progress]:
     """What the first worker tells; in the end, the first thing that went wrong with any."""
     wrong = None
     while (one := told.get()) is not None:
-        if isinstance(one, OdflowError):
+        if isinstance(one, OdflowError | OSError):
             wrong = wrong or one
         else:
             yield one
@@ -117,7 +117,7 @@ def work(task: dict[str, Any]) -> None:
         for one in fit(task["settings"], task["data"], folders_of(task["folders"], rank), options):
             if rank == FIRST:
                 task["told"].put(one)
-    except OdflowError as error:
+    except (OdflowError, OSError) as error:
         task["told"].put(error)
         raise
 

@@ -34,5 +34,5 @@ def least(strategy: tf.distribute.Strategy, value: float) -> float:
     """The least of the workers' values, so that all of them decide alike; the value itself of one alone."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return value
-    values = strategy.run(lambda: tf.constant([value], tf.float64))
+    values = strategy.run(lambda: tf.constant([float(value)], tf.float64))
     return float(tf.reduce_min(strategy.gather(values, axis=0)))

@@ -23,13 +23,12 @@ from odflow.training.loop.learning_rate import Schedule
 from odflow.training.loop.optimizers import MovingAverage, build_optimizer
 from odflow.training.loop.replicas import replica_batch
 from odflow.training.loop.run_options import Options
+from odflow.training.loop.saved_steps import SavedSteps
 from odflow.training.loop.strategies import build_strategy, least
 from odflow.training.loop.train_step import Losses, TrainStep
 from odflow.training.settings import Settings
 
 SEED = 1
-KEPT = 2
-"""Checkpoints that are there to go on from; several workers may have died one apart."""
 
 
 class Trainer:
@@ -66,14 +65,14 @@ class Trainer:
             decay = self._training.optimizer.average_decay
             self._average = MovingAverage(self.variables, decay) if decay else None
             self._step = tf.Variable(0, dtype=tf.int64, name="step", trainable=False)
-        self._checkpoint = tf.train.Checkpoint(
+        checkpoint = tf.train.Checkpoint(
             step=self._step,
             rate_factor=self._rate_factor,
             model=self.network,
             optimizer=self._optimizer,
             **({"average": self._average} if self._average else {}),
         )
-        self._manager = tf.train.CheckpointManager(self._checkpoint, str(scratch), max_to_keep=KEPT)
+        self._saved = SavedSteps(checkpoint, scratch)
         self._run = tf.function(self._many, autograph=False)  # which would take longer than the tracing
         self._batches: Any = None
         self.seconds_per_step = math.inf
@@ -97,19 +96,26 @@ class Trainer:
                 self._average.restart()
         return report
 
-    def restore(self) -> bool:
-        """Go on from the newest checkpoint that every worker has; whether there is one."""
-        found = {int(path.rpartition("-")[2]): path for path in self._manager.checkpoints}
-        newest = int(self.agree(max(found, default=0)))
-        if newest:
-            with self._strategy.scope():
-                self._checkpoint.restore(found[newest])
-        return bool(newest)
+    def restore(self) -> list[str]:
+        """Go on from the newest checkpoint that every worker has whole; what to tell of damaged ones."""
+        step = int(self.agree(self._saved.newest()))
+        while step and not self.agree(self._saved.newest(step) == step):
+            step = int(self.agree(self._saved.newest(step - 1)))
+        with self._strategy.scope():
+            self._saved.restore(step)
+        if not self._saved.damaged:
+            return []
+        then = f"goes on after step {step}" if step else "begins anew"
+        return [f"{self._saved.folder}: {', '.join(self._saved.damaged)}, so training {then}"]
 
     def save(self) -> None:
-        """Save weights, optimizer and step, to go on from."""
+        """Save weights, optimizer and step, to go on from; whole on the disk when it returns.
+
+        Raises:
+            OSError: the disk is full or refuses.
+        """
         with self._strategy.scope():
-            self._manager.save(checkpoint_number=self.step)
+            self._saved.save(self.step)
 
     def save_weights(self, folder: Path) -> None:
         """Write the weights alone, averaged where the config asks for it."""
@@ -125,9 +131,9 @@ class Trainer:
         return float(self._schedule(self._step))
 
     def lower_rate(self, factor: float) -> None:
-        """Have the schedule's rate times this factor from now on."""
+        """Have the schedule's rate times this factor from now on, or stay as low as it is."""
         with self._strategy.scope():
-            self._rate_factor.assign(factor)
+            self._rate_factor.assign(tf.minimum(self._rate_factor, factor))
 
     def train(self, steps: int) -> list[dict[str, float]]:
         """Train some steps.

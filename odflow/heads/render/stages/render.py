@@ -145,14 +145,18 @@ class Render(Stage):
         numbers = [number for number in range(self.count) if number not in done]
         pictures = render_pictures(self._settings(), self.images, self.masks, numbers, place=job.name)
         for picture in job.progress(pictures, total=len(numbers), unit="image"):
-            journal.append({**picture, "sums": self._sums(picture["number"])})
+            number = picture["number"]
+            journal.append({**picture, "sums": self._sums(number)}, *filter(Path.is_file, self._pair(number)))
             yield picture
 
     def _sums(self, number: int) -> list[int | None]:
-        """The checksums of picture and mask: after a power cut the journal may know more than the disk."""
+        """The checksums of picture and mask."""
+        return [crc32(file.read_bytes()) if file.is_file() else None for file in self._pair(number)]
+
+    def _pair(self, number: int) -> tuple[Path, Path]:
+        """The files of picture and mask."""
         settings = self._settings()
-        files = (self.images / settings.picture_name(number), self.masks / settings.mask_name(number))
-        return [crc32(file.read_bytes()) if file.is_file() else None for file in files]
+        return self.images / settings.picture_name(number), self.masks / settings.mask_name(number)
 
     def _write(self, job: Job, settings: Settings, pictures: list[dict[str, Any]]) -> None:
         from odflow.formats.detection_writer import write_detections

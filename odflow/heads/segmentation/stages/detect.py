@@ -174,12 +174,12 @@ class Detect(Stage):
             job.log.info("goes on after %d of %d images", done, len(places))
         for place, found in find_masks(self.model, classes, places[done:], job.map):
             look = _Look(place.image.name, found.height, found.width, found.error)
+            file = self._mask(look.filename)
             if not found.error:
-                file = self._mask(look.filename)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.unlink(missing_ok=True)
                 file.write_bytes(found.png)
-            journal.append(look)
+            journal.append(look, *([] if found.error else [file]))
             yield look
 
     def _mask(self, name: str) -> Path:
