@@ -55,6 +55,25 @@ def assert_same_detections() -> Callable[..., None]:
 
 
 @pytest.fixture
+def power_cut() -> Iterator[Callable[[Path], Any]]:
+    """`power_cut(folder)` begins to take what cuts could leave there: see power_cut.py."""
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("needs /proc/self/fd")
+    sys.path.append(str(Path(__file__).parent))
+    made = importlib.import_module("power_cut").PowerCut
+    sys.path.pop()
+    watching: list[Any] = []
+
+    def watch(folder: Path) -> Any:
+        watching.append(made(folder))
+        return watching[-1]
+
+    yield watch
+    for one in watching:
+        one.end()
+
+
+@pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MiB."""
     place = tmp_path / "disk"
@@ -63,7 +82,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("needs the right to mount a small file system")
     yield place
-    subprocess.run(["umount", str(place)], check=True)
+    # TensorFlow may still hold a file of curves open.
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import shutil
-import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -65,7 +64,7 @@ def _free(place: Path) -> int:
 
 def _existing(place: Path) -> Path:
     """The place, or what is there of the way to it; of a file that is not whole its folder."""
-    while not place.exists() or place.name.startswith(_PARTIAL):
+    while not place.exists() or place.name.startswith(PARTIAL):
         place = place.parent
     return place
 

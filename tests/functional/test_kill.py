@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 MARK = "ODFLOW_TEST_KILL"
 KILLS = 20
@@ -44,6 +46,30 @@ stages:
 """
 
 
+TRAINING = """\
+stages:
+  records:
+    detections: boxes.csv
+    images: pictures
+    label_map: labels.pbtxt
+  train:
+    uses: visibility.train
+    label_map: labels.pbtxt
+    train_records: ${records.records}
+    input_height: 32
+    input_width: 32
+    width: 0.25
+    batch_size: 2
+    num_steps: 120
+    checkpoint_steps: 10
+"""
+TORN = {"index": (0.0, 0.4), "data-00000-of-00001": (0.0, 0.5, 0.99)}
+"""Shares that a power cut leaves of a file of the newest checkpoint."""
+
+FULL = (150, 3_000, 20_000, 60_000, 100_000)
+"""Bytes that a file cannot grow beyond."""
+
+
 @dataclass
 class Place:
     """A folder with the pipeline, its work folder and its store; a file `told` gets what runs say."""
@@ -58,15 +84,17 @@ class Place:
         """All processes of the last run have it in their environment."""
         return f"{MARK}={self.folder}:{self.runs}"
 
-    def start(self, **more: str) -> subprocess.Popen:
-        """Begin a run, with more in its environment."""
+    def start(self, largest_file: int = resource.RLIM_INFINITY, **more: str) -> subprocess.Popen:
+        """Begin a run, which may write so many bytes to a file, with more in its environment."""
         self.runs += 1
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ODFLOW_")}
         environment[MARK] = self.mark.removeprefix(f"{MARK}=")
         environment |= more
         with (self.folder / "told").open("a") as told:
             command = [sys.executable, "-m", "odflow", "run", "kill.yaml"]
-            return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=told, stderr=told)
+            run = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=told, stderr=told)
+        resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
+        return run
 
     def told(self) -> str:
         return (self.folder / "told").read_text()
@@ -297,3 +325,78 @@ def check_end(place: Place, undisturbed: Place) -> None:
     assert ended.outputs == undisturbed.outputs
     assert ended.results == undisturbed.results
     assert ended.said() == undisturbed.said()
+
+
+@pytest.fixture
+def training(tmp_path: Path) -> Iterator[Callable[[], Place]]:
+    """Makes places with a pipeline that trains a network of seconds; what a failed test leaves is ended."""
+    made: list[Place] = []
+
+    def new() -> Place:
+        place = Place(tmp_path / str(len(made)))
+        (place.folder / "pictures").mkdir(parents=True)
+        rows = ["filename,width,height,class,xmin,ymin,xmax,ymax"]
+        for number, colour in enumerate(["red", "blue"] * 4):
+            Image.new("RGB", (40, 40), colour).save(place.folder / f"pictures/{number}.png")
+            rows.append(f"{number}.png,40,40,{colour},0,0,30,30")
+        (place.folder / "boxes.csv").write_text("\n".join(rows))
+        (place.folder / "labels.pbtxt").write_text(
+            "item { id: 1 name: 'red' }\nitem { id: 2 name: 'blue' }\n"
+        )
+        (place.folder / "kill.yaml").write_text(TRAINING)
+        made.append(place)
+        return place
+
+    yield new
+    for place in made:
+        for pid in processes(place.mark):
+            os.kill(pid, signal.SIGKILL)
+
+
+def saved(place: Place) -> list[int]:
+    """The steps whose checkpoints are there to go on from."""
+    found = place.folder.glob(".odflow/staging/*/work/training/steps/ckpt-*.index")
+    return sorted(int(path.stem.rpartition("-")[2]) for path in found)
+
+
+@pytest.mark.slow
+def test_a_training_whose_newest_checkpoint_is_torn_at_five_lengths_goes_on_from_the_one_before(
+    training: Callable[[], Place],
+) -> None:
+    """The run is killed when it has two; then the newest is cut, as a power cut does."""
+    place = training()
+    run = place.start()
+    while len(saved(place)) < 2:
+        assert run.poll() is None, place.told()
+        time.sleep(0.005)
+    for pid in [run.pid, *processes(place.mark)]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    assert run.wait() == -signal.SIGKILL, place.told()
+    check_all_are_gone(place.mark)
+    tears = [(end, share) for end, shares in TORN.items() for share in shares]
+    for number, (end, share) in enumerate(tears):
+        torn = Place(shutil.copytree(place.folder, place.folder.with_name(f"torn{number}")))
+        before, newest = saved(torn)[-2:]
+        (file,) = torn.folder.glob(f".odflow/staging/*/work/training/steps/ckpt-{newest}.{end}")
+        os.truncate(file, int(share * file.stat().st_size))
+        assert torn.start().wait() == 0, torn.told()
+        assert torn.told().count(f"ckpt-{newest} is damaged, so training goes on after step {before}") == 1
+        assert (torn.folder / "runs/kill/train/trained/checkpoint/checkpoint").exists()
+
+
+@pytest.mark.slow
+def test_a_training_on_a_disk_that_is_full_at_five_sizes_tells_it_and_goes_on_when_there_is_room(
+    training: Callable[[], Place],
+) -> None:
+    place = training()
+    for size in FULL:
+        (place.folder / "told").unlink(missing_ok=True)
+        assert place.start(size).wait() == 1, place.told()
+        assert "the disk is full (File too large" in place.told()
+        assert "unexpected" not in place.told()
+        assert "Traceback" not in place.told()
+        check_all_are_gone(place.mark)
+    assert place.start().wait() == 0, place.told()
+    trained = place.folder / "runs/kill/train/trained/checkpoint"
+    assert len(list(trained.iterdir())) == 3, "nothing that was begun is left among the weights"

@@ -1,6 +1,7 @@
 """The training loop, with an architecture of its own: what it does holds for any."""
 
 import dataclasses
+import errno
 import importlib.util
 import json
 import math
@@ -361,3 +362,62 @@ def test_a_picture_that_does_not_decode_is_named(tmp_path):
     write_records(tmp_path / "train.record", payloads)
     with pytest.raises(InputError, match=r"picture_2\.png"):
         fit(tiny.settings(20), tmp_path / "train.record", tmp_path)
+
+
+def halfway(records, folder):
+    """A training of 12 steps that ended after 8, evaluated at 4 and 8, with its checkpoints."""
+    fit(tiny.settings(8), records, folder, valid=records, evaluate_every=4)
+    return folder / "scratch"
+
+
+def test_torn_checkpoints_are_told_in_one_line_and_the_same_steps_are_done_again(records, tmp_path):
+    expected = losses(fit(tiny.settings(12), records, tmp_path / "whole"))
+    scratch = halfway(records, tmp_path / "torn")
+    os.truncate(scratch / "steps/ckpt-8.data-00000-of-00001", 100)
+    progress = fit(tiny.settings(12), records, tmp_path / "torn")
+    assert notes(progress) == [
+        f"{scratch}/steps: ckpt-8 is damaged, so training goes on after step 4",
+        "goes on after step 4, with the rate and the images that are due there",
+    ]
+    assert losses(progress)[4:] == pytest.approx(expected[4:], rel=1e-4)
+
+    for file in (scratch / "steps").glob("ckpt-*"):
+        os.truncate(file, 0)
+    progress = fit(tiny.settings(12), records, tmp_path / "torn")
+    assert notes(progress) == [
+        f"{scratch}/steps: ckpt-12 is damaged, ckpt-4 is damaged, so training begins anew"
+    ]
+    assert losses(progress) == pytest.approx(expected, rel=1e-4)
+
+
+def test_best_weights_that_are_torn_are_told_and_never_published(records, tmp_path):
+    scratch = halfway(records, tmp_path)
+    (kept,) = scratch.glob("weights-*")
+    (index,) = kept.glob("*.index")
+    os.truncate(index, 20)
+    progress = fit(tiny.settings(8), records, tmp_path, valid=records, evaluate_every=4)
+    told = next(note for note in notes(progress) if "weights-" in note)
+    assert told.startswith(f"{kept}: {index.stem} is damaged; those were the best weights")
+    assert "kept step 8" in notes(progress)[-1]
+    assert len(weights(tmp_path)) == 4
+    assert len(list((tmp_path / "trained/checkpoint").iterdir())) == 3
+
+
+def test_a_damaged_history_is_told_and_begun_anew(records, tmp_path):
+    scratch = halfway(records, tmp_path)
+    os.truncate(scratch / "evaluations.json", 5)
+    progress = fit(tiny.settings(12), records, tmp_path, valid=records, evaluate_every=4)
+    assert sum("evaluations.json: is damaged" in note for note in notes(progress)) == 1
+    assert list(json.loads((tmp_path / "trained/evaluations.json").read_text())) == ["12"]
+
+
+def test_a_disk_that_fills_in_training_is_told_as_that(records, tmp_path, small_disk):
+    """By the operating system's number and a file on that disk, whatever TensorFlow was writing."""
+    (small_disk / "fill").write_bytes(bytes(2**20 - 2**16))
+    with pytest.raises(OSError, match="No space left on device") as error:
+        fit(tiny.settings(8), records, small_disk, checkpoint_steps=2)
+    assert error.value.errno == errno.ENOSPC
+    assert error.value.filename.startswith(str(small_disk))
+    (small_disk / "fill").unlink()
+    fit(tiny.settings(8), records, small_disk, checkpoint_steps=2)
+    assert len(weights(small_disk)) == 4
