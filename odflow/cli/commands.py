@@ -221,7 +221,9 @@ def _status(given: Namespace, registry: Registry) -> int:
         raise ConfigError(f"{given.pipeline}: there is no such pipeline file.")
     record = read_record(_workdir(given))
     if record is None:
-        _tell("null" if given.json else f"{given.pipeline}: has not run yet.")
+        known = os.path.lexists(_workdir(given) / "run.json")  # what is wrong with it has been told
+        told = "its last run is not known" if known else "has not run yet"
+        _tell("null" if given.json else f"{given.pipeline}: {told}.")
         return 0
     if given.json:
         print(record_text(record), end="")

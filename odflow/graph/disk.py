@@ -18,6 +18,7 @@ from typing import IO
 from odflow.errors import StoreError
 from odflow.flushing import PARTIAL, flush_below, flush_one, make_flushed_folder, write_flushed
 from odflow.regular import open_regular
+from odflow.terminal import shown
 
 _PAUSE = 0.05  # seconds between two looks at a lock
 _SCARCE = 2**26  # bytes that a disk has left from which a write fails for something else
@@ -142,8 +143,8 @@ def _owner(lock: IO[str]) -> str:
     lock.seek(0)
     try:
         owner = json.loads(lock.read())
-        return f"{owner['what']} (process {owner['pid']}, since {owner['since']})"
-    except (ValueError, KeyError, TypeError):
+        return shown(f"{owner['what']} (process {owner['pid']}, since {owner['since']})"[:200])
+    except (ValueError, KeyError, TypeError, RecursionError):
         return f"another run, which holds {lock.name}"
 
 

@@ -7,13 +7,21 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
+from odflow.graph.bookkeeping import Digest, Key, parse_json, read_json, understood
 from odflow.graph.content import Content, Entry
-from odflow.graph.disk import make_folder, write_whole
+from odflow.graph.disk import make_folder, remove, write_whole
+
+_SHA256 = re.compile("[0-9a-f]{64}")
+_log = logging.getLogger("odflow.store")
 
 
 def keep_tree(store: Path, content: Content) -> None:
@@ -23,8 +31,10 @@ def keep_tree(store: Path, content: Content) -> None:
         StoreError: the disk is full or refuses.
     """
     path = _tree_file(store, content.digest)
-    if content.folder and not path.exists():
+    if content.folder and read_tree(store, content.digest) is None:
         make_folder(path.parent)
+        if path.is_dir():
+            remove(path)
         write_whole(
             path,
             "".join(f"{entry.sha256} {json.dumps(entry.path)}\n" for entry in content.entries),
@@ -36,9 +46,16 @@ def read_tree(store: Path, digest: str) -> list[Entry] | None:
     """What a folder held; None when that is not known. The entries have no sizes."""
     try:
         lines = _tree_file(store, digest).read_text(encoding="utf-8").splitlines()
-        return [Entry(json.loads(line[65:]), 0, line[:64]) for line in lines]
+        return [_entry(line) for line in lines]
     except (OSError, ValueError):
         return None
+
+
+def _entry(line: str) -> Entry:
+    path = parse_json(line[65:])
+    if not isinstance(path, str) or not _SHA256.fullmatch(line[:64]):
+        raise ValueError("is no file of a folder")
+    return Entry(path, 0, line[:64])
 
 
 @dataclass(frozen=True)
@@ -47,6 +64,15 @@ class Used:
 
     keys: frozenset[str]
     trees: frozenset[str]
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What `keep_run` writes."""
+
+    workdir: str
+    keys: list[Key]
+    trees: list[Digest]
 
 
 def keep_run(store: Path, name: str, workdir: Path, used: Used) -> None:
@@ -82,14 +108,14 @@ def last_runs(store: Path, keep_runs: int) -> tuple[Used, list[Path]]:
     older = []
     for path in sorted((store / "runs").glob("[0-9]*T[0-9]*-[0-9]*-[0-9]*.json"), reverse=True):
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            seen[data["workdir"]] += 1
-            if seen[data["workdir"]] <= keep_runs:
-                keys.update(data["keys"])
-                trees.update(data["trees"])
+            told = understood(TypeAdapter(_Told), read_json(path))
+            seen[told.workdir] += 1
+            if seen[told.workdir] <= keep_runs:
+                keys.update(told.keys)
+                trees.update(told.trees)
                 continue
-        except (OSError, ValueError, LookupError, TypeError):
-            pass  # it cannot be understood, so it keeps nothing
+        except (OSError, ValueError) as error:
+            _log.warning("%s: cannot be understood (%s), so it keeps no result.", path, error)
         older.append(path)
     return Used(frozenset(keys), frozenset(trees)), older
 

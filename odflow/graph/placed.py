@@ -8,6 +8,7 @@ A file of that name and content is odflow's to replace; any other at an output's
 from __future__ import annotations
 
 import json
+import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,12 +17,16 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import TypeAdapter
+
 from odflow.errors import StoreError
+from odflow.graph.bookkeeping import Count, read_json, understood
 from odflow.graph.disk import leftover, make_folder, put_in_place, remove, told_by_disk, write_whole
 from odflow.graph.hashing import hash_files
 from odflow.graph.listing import stamp
 from odflow.left_out import first_names
 
+_log = logging.getLogger("odflow.run")
 LARGE = 2**24
 """Bytes from which a file is not read again while its time of modification is the same."""
 
@@ -54,16 +59,29 @@ def together(many: Iterable[Files]) -> Files:
 
 
 def read_marks(folder: Path) -> dict[str, Files]:
-    """What each stage wrote into a folder. A mark that cannot be understood tells nothing."""
+    """What each stage wrote into a folder. A mark that cannot be understood tells nothing, which is said."""
     found = {}
     for path in sorted(folder.glob(".odflow-*.json")):
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            one = [(str(name), Wrote(int(size), str(sha), int(at))) for name, size, sha, at in data["files"]]
-            found[str(data["stage"])] = together({name: (wrote,)} for name, wrote in one)
-        except (OSError, ValueError, LookupError, TypeError):
-            continue
+            mark = understood(TypeAdapter(_Mark), read_json(path))
+            found[mark.stage] = together(
+                {name: (Wrote(size, sha, at),)} for name, size, sha, at in mark.files
+            )
+        except (OSError, ValueError) as error:
+            _log.warning(
+                "%s: cannot be understood (%s), so nobody knows which outputs beside it odflow wrote.",
+                path,
+                error,
+            )
     return found
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """What `write_mark` writes."""
+
+    stage: str
+    files: list[tuple[str, Count, str, int]]
 
 
 def mark_file(folder: Path, stage: str) -> Path:
@@ -79,7 +97,10 @@ def write_mark(folder: Path, stage: str, files: Files) -> None:
     """
     rows = [[path, *one] for path in sorted(files) for one in sorted(set(files[path]))]
     lines = ",\n".join(json.dumps(row) for row in rows)
-    write_whole(mark_file(folder, stage), f'{{"stage": {json.dumps(stage)}, "files": [\n{lines}\n]}}\n')
+    path = mark_file(folder, stage)
+    if path.is_dir():
+        path.rename(yours(path))
+    write_whole(path, f'{{"stage": {json.dumps(stage)}, "files": [\n{lines}\n]}}\n')
 
 
 def files_at(place: Path, name: str) -> Files:

@@ -9,10 +9,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
+from odflow.graph.bookkeeping import Count, Digest, Key, Seconds, read_json, understood
 from odflow.graph.disk import write_whole
 
 State = Literal["done", "cached", "fetched", "running", "failed", "interrupted", "not run"]
 _log = logging.getLogger("odflow.record")
+
+
+class Source(TypedDict):
+    """Something that a stage read, and its digest then."""
+
+    path: str
+    digest: Digest
 
 
 @dataclass(frozen=True)
@@ -38,17 +49,17 @@ class StageRecord:
 
     uses: str
     state: State
-    seconds: float = 0.0
-    peak: int = 0
-    key: str | None = None
+    seconds: Seconds = 0.0
+    peak: Count = 0
+    key: Key | None = None
     version: int | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    inputs: Mapping[str, list[Mapping[str, str]]] = field(default_factory=dict)
+    inputs: Mapping[str, list[Source]] = field(default_factory=dict)
     also_reads: str = ""
     packages: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
-    counts: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, Count] = field(default_factory=dict)
     error: str | None = None
 
 
@@ -67,7 +78,7 @@ class RunRecord:
     pipeline: str
     state: State
     started: str
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
     stages: dict[str, StageRecord] = field(default_factory=dict)
 
 
@@ -89,11 +100,9 @@ def read_record(folder: Path) -> RunRecord | None:
     """Read run.json; None when there is none, or (with a warning) when it cannot be understood."""
     path = folder / "run.json"
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        stages = {name: StageRecord(**stage) for name, stage in data.pop("stages").items()}
-        return RunRecord(**data, stages=stages)
+        return understood(TypeAdapter(RunRecord), read_json(path))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         _log.warning("%s: cannot be understood (%s), so the last run is not known.", path, error)
         return None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from odflow.errors import StageError
+from odflow.graph.bookkeeping import Count
 from odflow.graph.job import Job
 from odflow.graph.journal import Journal
 
@@ -35,6 +36,7 @@ def write_shards(
     make: Callable[[list[A]], Iterable[B]],
     write: Callable[[Path, Iterator[B]], Shard],
     fault: Callable[[Path, int], str | None],
+    note: Any = Any,
 ) -> list[Shard]:
     """Write the files of a stage that `resumes`; those that a stopped run finished stay as they are.
 
@@ -48,6 +50,7 @@ def write_shards(
             in their order.
         write: writes a file of what became of its items.
         fault: what is wrong with a file that should hold so many records; None when it is whole.
+        note: the type of the notes, as pydantic understands it from what JSON holds.
 
     Returns:
         Of each file what is known, in the order of `shards`.
@@ -55,9 +58,11 @@ def write_shards(
     Raises:
         StageError: what was written is not whole.
     """
-    with Journal(job.staging / "shards.journal") as journal:
+    with Journal(job.staging / "shards.journal", tuple[str, Count, note]) as journal:
         done = {job.staging / file: Shard(*rest) for file, *rest in journal}
-        done = {path: shard for path, shard in done.items() if fault(path, shard.size) is None}
+        done = {
+            path: shard for path, shard in done.items() if path in shards and fault(path, shard.size) is None
+        }
         if done:
             job.log.info("goes on after %d of %d files", len(done), len(shards))
         left = {path: items for path, items in shards.items() if path not in done}

@@ -346,6 +346,8 @@ def declared(stage: Stage) -> dict[str, str]:
 
 def _mark_sent(result: Result, remote: Remote) -> None:
     urls = sorted({*_sent_to(result), remote.url})
+    if (result.home / "sent").is_dir():
+        remove(result.home / "sent")
     write_whole(result.home / "sent", "".join(f"{url}\n" for url in urls), shared=True)
 
 

@@ -80,19 +80,19 @@ class Detect(DetectorStage):
         images = found.images
         for table in (self.detections, self.images_seen):
             table.unlink(missing_ok=True)  # a run that was stopped late may have left them read-only
-        with Journal(job.staging / "journal") as journal:
+        with Journal(job.staging / "journal", _Look) as journal:
             looks = job.progress(self._looks(job, journal, images), total=len(images), unit="image")
             seen = self._write(looks, names, UnknownIds(label_map, names))
         self._report(job, len(images), seen)
 
-    def _looks(self, job: Job, journal: Journal, images: Sequence[ImageFile]) -> Iterator[_Look]:
+    def _looks(self, job: Job, journal: Journal[_Look], images: Sequence[ImageFile]) -> Iterator[_Look]:
         """First what a stopped run had seen, then the other images."""
         from odflow.inference.run import detect_all
 
         done = 0
         for entry in journal:
             done += 1
-            yield _Look(*entry)
+            yield entry
         if done:
             job.log.info("goes on after %d of %d images", done, len(images))
         todo, names = images[done:], self.tensors()

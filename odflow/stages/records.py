@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from odflow.errors import ImageError, InputError, TableError, nearest
 from odflow.graph.job import Job
@@ -93,7 +94,7 @@ class Records(Stage):
 
         self.records.mkdir(exist_ok=True)
         shards = deal_shards(self.records / self.name, names, self.shards)
-        written = write_shards(job, shards, make, _write, records_fault)
+        written = write_shards(job, shards, make, _write, records_fault, _Note)
         _raise_wrong(line for shard in written for line in shard.note["wrong"])
         unreadable = {name: error for shard in written for name, error in shard.note["unreadable"].items()}
         _report(job, names, unreadable)
@@ -263,3 +264,10 @@ def _report(job: Job, names: Sequence[str], unreadable: Mapping[str, str]) -> No
         job.log.warning("skipped: %s", error)
     what = "images left out, which are damaged or cannot be read"
     job.leave_out(LeftOut("images_unreadable", len(unreadable), what, list(unreadable)))
+
+
+class _Note(TypedDict):
+    """What became of the images of a shard that are not in it: name to error, and lines."""
+
+    unreadable: dict[str, str]
+    wrong: list[str]

@@ -5,6 +5,7 @@ import math
 import tempfile
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -26,7 +27,7 @@ def written(path: Path, values: list) -> list[int]:
     """Begin the file anew with these entries; gives its size before the first and after each."""
     path.unlink(missing_ok=True)
     sizes = [0]
-    with Journal(path) as journal:
+    with Journal(path, Any) as journal:
         for value in values:
             journal.append(value)
             sizes.append(path.stat().st_size)
@@ -34,7 +35,7 @@ def written(path: Path, values: list) -> list[int]:
 
 
 def read(path: Path) -> list:
-    with Journal(path) as journal:
+    with Journal(path, Any) as journal:
         return list(journal)
 
 
@@ -66,7 +67,7 @@ def test_cut_off_at_every_byte(path, values):
     for end in range(len(data) + 1):
         path.write_bytes(data[:end])
         whole = sum(size <= end for size in sizes) - 1
-        with Journal(path) as journal:
+        with Journal(path, Any) as journal:
             assert list(journal) == values[:whole]
             journal.append("next")
         assert read(path) == [*values[:whole], "next"]
@@ -92,7 +93,7 @@ def test_what_is_no_journal_holds_nothing(path, data):
 
 def test_an_entry_is_in_the_file_before_the_journal_is_closed(path):
     path.unlink(missing_ok=True)
-    journal = Journal(path)
+    journal = Journal(path, Any)
     journal.append([1])
     assert json.loads(path.read_bytes().split(b" ", 1)[1]) == [1]
     assert list(journal) == [[1]]
@@ -106,7 +107,7 @@ def test_memory_does_not_grow_with_the_number_of_entries(path):
     written(path, [entry] * 1_000)
     tracemalloc.start()
     try:
-        with Journal(path) as journal:
+        with Journal(path, Any) as journal:
             assert sum(len(entry) for entry in journal) == 400 * 1_000
         assert tracemalloc.get_traced_memory()[1] < path.stat().st_size / 20
     finally:

@@ -80,7 +80,7 @@ class Records(Stage):
 
         self.records.mkdir(exist_ok=True)
         shards = deal_shards(self.records / self.name, tasks, self.shards)
-        written = write_shards(job, shards, make, _write, records_fault)
+        written = write_shards(job, shards, make, _write, records_fault, list[tuple[str, str, str]])
         for fault in (fault for shard in written for fault in shard.note):
             left_out.tell(Fault(*fault))
         people = sum(shard.size for shard in written)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from zlib import crc32
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
+from typing_extensions import TypedDict
 
 from odflow.errors import ConfigError, InputError, nearest
 from odflow.graph.job import Job
@@ -125,7 +126,7 @@ class Render(Stage):
             raise ConfigError(f'{job.name}: Blender is not installed. Use: pip install "odflow[blender]"')
         for folder in (self.images, self.masks):
             folder.mkdir(exist_ok=True)
-        with Journal(job.staging / "journal") as journal:
+        with Journal(job.staging / "journal", _Picture) as journal:
             made = {picture["number"]: picture for picture in self._pictures(job, journal)}
         self._write(job, self._settings(), [made[number] for number in range(self.count)])
 
@@ -134,14 +135,14 @@ class Render(Stage):
         if lacking:
             raise InputError(f"there is no model {', '.join(lacking)}. Give a file that is there.")
 
-    def _pictures(self, job: Job, journal: Journal) -> Iterator[dict[str, Any]]:
+    def _pictures(self, job: Job, journal: Journal[_Picture]) -> Iterator[dict[str, Any]]:
         """What is in each picture: first those of a stopped run whose files are as it left them."""
         from odflow.heads.render.pool import render_pictures
 
         done = {one["number"]: one for one in journal if one["sums"] == self._sums(one["number"])}
         if done:
             job.log.info("goes on after %d of %d pictures", len(done), self.count)
-        yield from done.values()
+        yield from map(dict, done.values())
         numbers = [number for number in range(self.count) if number not in done]
         pictures = render_pictures(self._settings(), self.images, self.masks, numbers, place=job.name)
         for picture in job.progress(pictures, total=len(numbers), unit="image"):
@@ -196,3 +197,12 @@ class Render(Stage):
 
     def _files(self) -> list[Path]:
         return [Path(model) for _, model in sorted(self.objects.items()) if model not in _PRIMITIVES]
+
+
+class _Picture(TypedDict):
+    """An entry of the journal: what is in a picture, and the checksums of its files."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    number: int
+    sums: list[int | None]

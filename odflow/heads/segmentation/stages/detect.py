@@ -93,7 +93,7 @@ class Detect(Stage):
         places = self._places(job)
         self._clear()
         self.masks.mkdir(exist_ok=True)
-        with Journal(job.staging / "journal") as journal:
+        with Journal(job.staging / "journal", _Look) as journal:
             looks = self._looks(job, journal, places, classes)
             seen = list(job.progress(looks, total=len(places), unit="image"))
         self._list(seen)
@@ -161,7 +161,7 @@ class Detect(Stage):
         return table[wanted & (table["score"] >= self.min_score)].sort_values("score", kind="stable")
 
     def _looks(
-        self, job: Job, journal: Journal, places: Sequence[Place], classes: tuple[str, ...]
+        self, job: Job, journal: Journal[_Look], places: Sequence[Place], classes: tuple[str, ...]
     ) -> Iterator[_Look]:
         """First what a stopped run had seen, then the other images."""
         from odflow.heads.segmentation.finding import find_masks
@@ -169,7 +169,7 @@ class Detect(Stage):
         done = 0
         for entry in journal:
             done += 1
-            yield _Look(*entry)
+            yield entry
         if done:
             job.log.info("goes on after %d of %d images", done, len(places))
         for place, found in find_masks(self.model, classes, places[done:], job.map):

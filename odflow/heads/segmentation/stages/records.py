@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
+from typing_extensions import TypedDict
 
 from odflow.errors import ImageError, InputError
 from odflow.graph.job import Job
@@ -215,7 +216,7 @@ class Records(Stage):
         for folder, names in ((self.train_records, train), (self.valid_records, valid)):
             folder.mkdir(exist_ok=True)
             shards |= deal_shards(folder / self.name, [tasks[name] for name in names], self.shards)
-        written = write_shards(job, shards, make, _write, records_fault)
+        written = write_shards(job, shards, make, _write, records_fault, _Note)
         sides = {"train": Written(MaskAudit(classes.names)), "valid": Written(MaskAudit(classes.names))}
         for path, shard in zip(shards, written, strict=True):
             sides["train" if path.parent == self.train_records else "valid"].add(shard)
@@ -324,3 +325,12 @@ _HOW_SPLIT = "Lower valid_fraction, raise train_count, or name fewer valid_image
 
 def _named(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + (" ..." if len(names) > _MOST_NAMED else "")
+
+
+class _Note(TypedDict):
+    """What a shard's masks hold, by number of the class, and why others are not in it."""
+
+    pixels: list[int]
+    images: list[int]
+    damaged: list[str]
+    wrong: list[str]
