@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,10 +88,9 @@ def labelled_images_of_table(
             f"({len(lacking)} such files).{nearest(min(lacking), (image.name for image in images))}"
         )
     _check_classes(annotations, zip(table["filename"], table["class"], strict=True), label_map)
-    rows = {str(name): group for name, group in table.groupby("filename")}
-    _check_sizes(annotations, [image for image in images if image.name in rows], rows)
-    none = table.iloc[:0]
-    return [_of_rows(image, rows.get(image.name, none), label_map) for image in images]
+    rows = _Rows.of_table(table, label_map)
+    _check_sizes(annotations, images, rows)
+    return [rows.image(image) for image in images]
 
 
 def labelled_images_of_records(
@@ -119,26 +118,62 @@ def labelled_images_of_records(
                 raise type(error)(f"{place}: {error}") from None
 
 
-def _of_rows(image: ImageFile, rows: pd.DataFrame, label_map: LabelMap) -> LabelledImage:
-    size = rows[["height", "width", "height", "width"]].to_numpy(np.float64)
-    return LabelledImage(
-        image.name,
-        image.path,
-        None,
-        rows[["ymin", "xmin", "ymax", "xmax"]].to_numpy(np.float64) / size,
-        np.array([label_map.ids[name] for name in rows["class"]], np.int64),
-        rows["is_crowd"].to_numpy(bool) if "is_crowd" in rows else np.zeros(len(rows), bool),
-        rows["area"].to_numpy(np.float64) if "area" in rows else None,
-        (int(rows["width"].iloc[0]), int(rows["height"].iloc[0])) if len(rows) else None,
-    )
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows of a table as columns, those of an image together; an image takes slices of them.
+
+    Attributes:
+        places: where the rows of each image are.
+        sizes: (N, 2), width and height.
+        boxes_yxyx, classes, is_crowd, area: as a `LabelledImage` has them, of N rows.
+    """
+
+    places: dict[str, slice]
+    sizes: NDArray[np.int64]
+    boxes_yxyx: NDArray[np.float64]
+    classes: NDArray[np.int64]
+    is_crowd: NDArray[np.bool_]
+    area: NDArray[np.float64] | None
+
+    @classmethod
+    def of_table(cls, table: pd.DataFrame, label_map: LabelMap) -> _Rows:
+        table = table.sort_values("filename", kind="stable", ignore_index=True)
+        counts = table.groupby("filename", sort=False).size()
+        ends = np.cumsum(counts.to_numpy())
+        names = zip(counts.index.tolist(), (ends - counts.to_numpy()).tolist(), ends.tolist(), strict=True)
+        size = table[["height", "width", "height", "width"]].to_numpy(np.float64)
+        return cls(
+            {str(name): slice(first, end) for name, first, end in names},
+            table[["width", "height"]].to_numpy(np.int64),
+            table[["ymin", "xmin", "ymax", "xmax"]].to_numpy(np.float64) / size,
+            np.array([label_map.ids[name] for name in table["class"].tolist()], np.int64),
+            table["is_crowd"].to_numpy(bool) if "is_crowd" in table else np.zeros(len(table), bool),
+            table["area"].to_numpy(np.float64) if "area" in table else None,
+        )
+
+    def image(self, image: ImageFile) -> LabelledImage:
+        """An image with its rows, if it has any."""
+        place = self.places.get(image.name, slice(0, 0))
+        sizes: list[list[int]] = self.sizes[place][:1].tolist()
+        return LabelledImage(
+            image.name,
+            image.path,
+            None,
+            self.boxes_yxyx[place],
+            self.classes[place],
+            self.is_crowd[place],
+            None if self.area is None else self.area[place],
+            (sizes[0][0], sizes[0][1]) if sizes else None,
+        )
 
 
-def _check_sizes(annotations: Path, images: Iterable[ImageFile], rows: Mapping[str, pd.DataFrame]) -> None:
+def _check_sizes(annotations: Path, images: Iterable[ImageFile], rows: _Rows) -> None:
     """See that each image has the size that its rows say, as far as its header can be read."""
     faults = Faults()
     for image in images:
-        there = rows[image.name]
-        said = sorted(set(zip(there["width"].tolist(), there["height"].tolist(), strict=True)))
+        if image.name not in rows.places:
+            continue
+        said = sorted({(width, height) for width, height in rows.sizes[rows.places[image.name]].tolist()})
         try:
             found = image_size(image.path)
         except ImageError:  # whoever reads its pixels says why
