@@ -152,7 +152,7 @@ def test_copies_in_a_work_folder(place: Path, tmp_path: Path, power_cut: Cut, ki
 
 def test_a_journal_and_what_it_tells_of(place: Path, tmp_path: Path, power_cut: Cut) -> None:
     power = power_cut(place)
-    with Journal(place / "journal") as journal:
+    with Journal(place / "journal", Any) as journal:
         for number in NUMBERS[:4]:
             file = place / f"deep/{number}/file"
             file.parent.mkdir(parents=True)
@@ -161,7 +161,7 @@ def test_a_journal_and_what_it_tells_of(place: Path, tmp_path: Path, power_cut: 
     power.look()
     for folder in laid(power, tmp_path):
         if (folder / "journal").exists():
-            with Journal(folder / "journal") as journal:
+            with Journal(folder / "journal", Any) as journal:
                 entries = list(journal)
             assert entries == NUMBERS[: len(entries)]
             for number in entries:
