@@ -180,7 +180,7 @@ def _engine(given: Namespace) -> Engine:
 
 
 def _plan(given: Namespace, registry: Registry) -> int:
-    from odflow.graph.input_places import check_places
+    from odflow.graph.input_places import check_links, check_places
     from odflow.graph.pipeline import Selection
     from odflow.graph.plan import Planner, plan
     from odflow.graph.reading import read_pipeline
@@ -194,10 +194,12 @@ def _plan(given: Namespace, registry: Registry) -> int:
     record = read_record(workdir)
     ended_well = record is not None and record.state == "done"
     if not ended_well:
+        check_links(pipeline, selection, workdir, store.folder)
         pipeline.check(selection, store.folder)
     last = record.stages if record else {}
     steps = plan(pipeline, selection, Planner(store, last, selection.force))
     if ended_well and any(step.result is None for step in steps):  # what is cached has been checked
+        check_links(pipeline, selection, workdir, store.folder)
         pipeline.check(selection, store.folder)
     copies = Workdir(workdir, store, last)
     moves = [line for step in steps for line in copies.moves(step)]

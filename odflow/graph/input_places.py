@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from odflow.errors import InputError
 from odflow.graph.document import read_document
-from odflow.graph.overlap import Overlap, Overlaps
+from odflow.graph.overlap import Overlap, Overlaps, with_links
 from odflow.graph.pipeline import Pipeline, Selection
 from odflow.graph.store import declared
 
@@ -29,7 +29,35 @@ def check_places(pipeline: Pipeline, selection: Selection, workdir: Path, store:
         raise InputError(*found)
 
 
-def _faults(pipeline: Pipeline, selection: Selection, workdir: Path, store: Path) -> Iterator[str]:
+def check_links(pipeline: Pipeline, selection: Selection, workdir: Path, store: Path) -> None:
+    """Look, as `check_places` does, where links to folders inside of inputs lead.
+
+    It walks through all inputs, so a run in which everything is cached does without.
+
+    Raises:
+        InputError: a line for each input with such a link, with file and line.
+    """
+    found = list(_faults(pipeline, selection, workdir, store, _folder_links))
+    if found:
+        raise InputError(*found)
+
+
+def _folder_links(path: Path) -> Iterator[Path]:
+    """The links to folders, or to nothing yet: a link to a file holds nothing."""
+    return (one for one in with_links(path) if one != path and not one.is_file())
+
+
+def _itself(path: Path) -> Iterator[Path]:
+    yield path
+
+
+def _faults(
+    pipeline: Pipeline,
+    selection: Selection,
+    workdir: Path,
+    store: Path,
+    parts: Callable[[Path], Iterator[Path]] = _itself,
+) -> Iterator[str]:
     look = Overlaps()
     places = [
         (workdir / name / output, name, field)
@@ -39,7 +67,7 @@ def _faults(pipeline: Pipeline, selection: Selection, workdir: Path, store: Path
     for name in selection.names(pipeline):
         for field, sources in pipeline.nodes[name].sources().items():
             for path in (source for source in sources if isinstance(source, Path)):
-                told = _fault(look, path, places, store)
+                told = next(filter(None, (_fault(look, one, places, store) for one in parts(path))), "")
                 if told:
                     place = read_document(pipeline.path).place("stages", name, field)
                     yield f"{place}: {name}.{field}: {told}"

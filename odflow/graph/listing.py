@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from odflow.errors import InputError
 
@@ -51,6 +52,6 @@ def _target(link: str, above: tuple[str, ...]) -> str:
         above: real paths: the folder that holds the link, and those that hold the links on the way to it.
     """
     target = os.path.realpath(link)
-    if any(f"{place}/".startswith(f"{target}/") for place in above):
+    if any(Path(place).is_relative_to(target) for place in above):
         raise InputError(f"{link}: is a link to a folder above it. Remove the link.")
     return target

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from odflow.errors import InputError, StoreError
 from odflow.graph.disk import flush, put_in_place, remove
-from odflow.graph.overlap import Overlap, Overlaps, with_links
+from odflow.graph.overlap import Overlaps, with_links
 from odflow.graph.placed import (
     Files,
     Theirs,
@@ -95,8 +95,7 @@ class OutFolder:
         look, written = Overlaps(), [self.folder / name for name in self._names()]
         for label, path, whole in self._read(any(map(os.path.lexists, written))):
             for one in filter(None, (look.find(output, path) for output in written)):
-                if not (one.how == "lies in" and self._is_apart(one)):
-                    found.setdefault((one.written, one.how), []).append(f"{label} ({whole})")
+                found.setdefault((one.written, one.how), []).append(f"{label} ({whole})")
         told = [
             f"the output {output} {how} the input {first_names(dict.fromkeys(read))}"
             for (output, how), read in found.items()
@@ -115,14 +114,6 @@ class OutFolder:
         for path in self.stage.also_reads() if there else ():
             yield "file", path, path
 
-    def _is_apart(self, meets: Overlap) -> bool:
-        """Whether an input is the whole folder that the command runs in, and nothing was put out there yet.
-
-        A data set's root may be both; what a stage puts out there it would read the next time.
-        """
-        whole = Path.cwd().resolve().is_relative_to(meets.read.resolve())
-        return whole and not os.path.lexists(meets.written) and not _one(self.folder, meets.read)
-
     def _taken(self) -> str:
         """What is at the outputs' places that the stage did not write; "" when there is nothing."""
         if self.overwrite:
@@ -138,10 +129,6 @@ class OutFolder:
             if other != self.name and not look(theirs.place, name, together([own, files])):
                 return f"{theirs.place} was written by {other}, not by {self.name}"
         return theirs.told(self.name)
-
-
-def _one(path: Path, other: Path) -> bool:
-    return path.exists() and path.samefile(other)
 
 
 def _first(told: list[str]) -> str:

@@ -41,6 +41,8 @@ class Overlaps:
             read: of an input; a folder's links count, but not what they lead to (see `with_links`).
         """
         output, source = _identity(written), _identity(read)
+        if source is None and read.is_symlink():
+            return _by_name(written, read)
         if output and output == source:
             return Overlap(written, "is", read)
         if output and output in self._way(read):
@@ -65,6 +67,16 @@ class Overlaps:
             return self._way(path.parent.resolve().parent)
         found = self._way(path.parent) | own
         return found | self._way(path.parent / path.readlink()) if own and path.is_symlink() else found
+
+
+def _by_name(written: Path, link: Path) -> Overlap | None:
+    """How a path that is written meets a link to nothing yet: there is no inode to compare."""
+    output, target = Path(os.path.realpath(written)), Path(os.path.realpath(link))
+    if output == target:
+        return Overlap(written, "is", link)
+    if target.is_relative_to(output):
+        return Overlap(written, "holds", link)
+    return Overlap(written, "lies in", link) if output.is_relative_to(target) else None
 
 
 def with_links(path: Path) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from typing import Any
 from odflow.errors import ConfigError, InputError, OdflowError, StoreError
 from odflow.graph.disk import held, make_folder
 from odflow.graph.history import Used, keep_run, keep_tree
-from odflow.graph.input_places import check_places
+from odflow.graph.input_places import check_links, check_places
 from odflow.graph.key import combined
 from odflow.graph.making import Kept, Maker
 from odflow.graph.pipeline import Node, Pipeline, Reference, Selection
@@ -191,8 +191,9 @@ class _Run:
             return
         self.checked = True
         try:
+            check_links(self.pipeline, self.selection, self.workdir, self.store.folder)
             self.pipeline.check(self.selection, self.store.folder)
-        except ConfigError as error:
+        except (ConfigError, InputError) as error:
             raise _Refused(*error.lines) from error
 
     def _finish(self, begun: _Begun, future: Future[Kept]) -> None:

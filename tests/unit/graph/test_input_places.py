@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from odflow.errors import InputError
+from odflow.errors import ConfigError, InputError
 from odflow.graph.pipeline import Selection
 from odflow.graph.run import run
 from odflow.graph.store import Store
@@ -123,3 +123,21 @@ def test_names_that_differ_in_case_are_one_where_the_disk_says_so(
     monkeypatch.setattr(Path, "is_symlink", lambda path: False)
     with pytest.raises(InputError, match="Photos holds an output of many"):
         run(bench.read(), Selection(), Store(Path(".odflow")), Path("photos"), bench.engine)
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [("runs", "an output of many"), ("runs/p/many", "an output of many"), (".odflow", "the store")],
+)
+def test_a_link_in_an_input_to_what_a_run_changes_is_refused(
+    bench: Any, target: str, told: str, there: bool
+) -> None:
+    bench.write("stages:\n  many:\n    folder: photos\n")
+    Path("photos").mkdir()
+    Path("photos/link").symlink_to(f"../{target}")
+    if there:
+        Path(target).mkdir(parents=True, exist_ok=True)
+    with pytest.raises(ConfigError, match=rf"^p.yaml:3: many.folder: photos/link holds {told} \("):
+        run(bench.read(), Selection(), Store(Path(".odflow")), Path("runs/p"), bench.engine)
+    assert not Path("runs/p/many/names.txt").exists()

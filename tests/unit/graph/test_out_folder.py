@@ -227,10 +227,19 @@ def test_overwrite_never_replaces_a_file_that_an_input_names() -> None:
         run_alone(stage, Path("out"), name="make", overwrite=True)
 
 
-def test_the_folder_of_the_command_may_be_an_input_until_an_output_is_in_it() -> None:
-    run_alone(Fill(reads=[Path()]), Path("out"), name="make")
+def test_the_folder_of_the_command_is_no_input_of_what_goes_into_it() -> None:
     with pytest.raises(InputError, match=r"^make: the output out/made lies in the input reads \(\.\)"):
         run_alone(Fill(reads=[Path()]), Path("out"), name="make")
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("target", ["../out", "../out/made", "../out/made/deep"])
+def test_a_link_to_an_output_that_is_not_there_yet_is_refused(target: str) -> None:
+    Path("photos").mkdir()
+    Path("photos/link").symlink_to(target)
+    with pytest.raises(InputError, match=r"^make: the output out/made .* the input reads \(photos\)"):
+        run_alone(Fill(reads=[Path("photos")]), Path("out"), name="make")
+    assert not Path("out").exists()
 
 
 @pytest.mark.parametrize("linked", ["made", "out"])
