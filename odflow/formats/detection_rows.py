@@ -58,6 +58,29 @@ class WrongRows:
         faults.raise_all(TableError)
 
 
+def wrong_texts(frame: pd.DataFrame) -> dict[int, str]:
+    """What holds no text in the columns `TEXTS`, by row; such cells become empty.
+
+    Args:
+        frame: a table, or a part of one, of a form whose cells have types.
+    """
+    import numpy as np
+
+    wrong: dict[int, str] = {}
+    for name in TEXTS:
+        cells = list(frame[name])
+        bad = np.array([not isinstance(cell, str) for cell in cells], bool)
+        for row in bad.nonzero()[0].tolist():
+            found = (
+                f"{cells[row]!r:.40}" if type(cells[row]) in (int, float, bool) else type(cells[row]).__name__
+            )
+            wrong.setdefault(row, f"{name} is {found}; wanted a text.")
+        if bad.any():
+            texts = ["" if none else cell for none, cell in zip(bad, cells, strict=True)]
+            frame[name] = np.array(texts, object)
+    return wrong
+
+
 def wrong_rows(frame: pd.DataFrame, known: Collection[str]) -> dict[int, str]:
     """What is wrong with rows, by row; columns of `NUMBERS` become numbers, NaN where they are wrong.
 

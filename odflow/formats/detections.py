@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from odflow.errors import TableError, nearest
 from odflow.formats.csv_table import CsvForm, csv_form, read_csv_chunks
-from odflow.formats.detection_rows import COLUMNS, NUMBERS, TEXTS, WrongRows, in_order, wrong_rows
+from odflow.formats.detection_rows import (
+    COLUMNS,
+    NUMBERS,
+    TEXTS,
+    WrongRows,
+    in_order,
+    wrong_rows,
+    wrong_texts,
+)
 from odflow.formats.image_names import FolderNames, name_inside, names_below
 from odflow.formats.parquet_table import read_parquet_chunks
 
@@ -72,8 +80,9 @@ class DetectionTable:
             begin += len(frame)
             self._check_columns(frame)
             kinds.take(frame)
+            texts = {} if form else wrong_texts(frame)
             self._rename(frame)
-            wrong.add(frame, wrong_rows(frame, self.names), form)
+            wrong.add(frame, wrong_rows(frame, self.names) | texts, form)
             if not wrong.count:
                 yield _typed(frame), self._numbers(frame)
         wrong.tell()

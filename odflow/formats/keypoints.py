@@ -19,6 +19,7 @@ from odflow.errors import TableError
 from odflow.formats.csv_table import ROW_END, csv_text
 from odflow.formats.image_names import name_inside
 from odflow.formats.numbers import FAR, column_numbers
+from odflow.regular import check_regular
 from odflow.terminal import shown
 
 if TYPE_CHECKING:
@@ -164,6 +165,7 @@ def _read(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
+        check_regular(path)
         if path.suffix == ".parquet":
             _need_pyarrow(path)
             return pd.read_parquet(path, engine="pyarrow")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from odflow.errors import TableError
+from odflow.regular import check_regular
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +32,7 @@ def read_parquet_chunks(path: Path, rows: int) -> Iterator[pd.DataFrame]:
     from pyarrow.parquet import ParquetFile
 
     try:
+        check_regular(path)
         with ParquetFile(path) as file:
             empty = file.schema_arrow.empty_table().to_pandas()
             for batch in file.iter_batches(batch_size=rows):

@@ -11,7 +11,7 @@ import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import google_crc32c
 
@@ -203,6 +203,15 @@ def records_fault(path: Path, records: int) -> str | None:
     return None if found == records else f"holds {found} records of the {records} that were written."
 
 
+def _opened(path: Path, buffering: int = -1) -> BinaryIO:
+    try:
+        return open_regular(path, buffering)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file. Give a TFRecord file.") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}. Give a TFRecord file.") from None
+
+
 def record_spans(path: Path) -> Iterator[tuple[int, int]]:
     """Find the records of a TFRecord file without reading them.
 
@@ -213,9 +222,7 @@ def record_spans(path: Path) -> Iterator[tuple[int, int]]:
     Raises:
         InputError: as `read_records`.
     """
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file. Give a TFRecord file.")
-    with open_regular(path, buffering=0) as file:
+    with _opened(path, buffering=0) as file:
         left = os.fstat(file.fileno()).st_size
         at = 0
         while left:
@@ -250,9 +257,7 @@ def records_at(path: Path, spans: Iterable[tuple[int, int]]) -> Iterator[bytes]:
 
 def _pieces(path: Path) -> Iterator[list[bytes]]:
     """Every record in pieces."""
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file. Give a TFRecord file.")
-    with open_regular(path) as file:
+    with _opened(path) as file:
         left = os.fstat(file.fileno()).st_size
         at = 0
         while left:

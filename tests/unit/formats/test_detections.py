@@ -274,3 +274,14 @@ def test_whatever_a_file_holds_it_is_a_table_or_a_table_error(tmp_path_factory, 
     path.write_bytes(data)
     with suppress(TableError):
         assert list(read_detections(path))[: len(COLUMNS)] == COLUMNS
+
+
+@pytest.mark.parametrize("cell", [["a.jpg"], 7, None, b"a.jpg", 1.5])
+@pytest.mark.parametrize("column", ["filename", "class"])
+def test_parquet_cell_that_is_no_text_is_refused_by_row(tmp_path, column, cell):
+    pytest.importorskip("pyarrow")
+    row = {"width": 9, "height": 9, "score": 0.5, "xmin": 1, "ymin": 1, "xmax": 2, "ymax": 2}
+    texts = {"filename": "a.jpg", "class": "cat"} | {column: cell}
+    pd.DataFrame([row | texts]).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(TableError, match=rf"t\.parquet:1: .*{column} is .*; wanted a text"):
+        read_detections(tmp_path / "t.parquet")
