@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from odflow.formats.folder_walk import FolderWalk
 from odflow.formats.image_names import same_letters
 from odflow.formats.images import ImageFile
 
@@ -102,14 +102,7 @@ def _keys(folder: Path, image: ImageFile, folders: Mapping[str, Sequence[str]]) 
 
 def _walk(folder: Path, suffix: str) -> Iterator[tuple[str, Path]]:
     """Every file with the suffix, by its key; hidden files and folders are passed over."""
-    for at, inner, files in os.walk(folder, followlinks=True):
-        inner[:] = [name for name in inner if not name.startswith(".") and not _is_loop(Path(at, name))]
-        for file in files:
+    for at in FolderWalk(folder):
+        for file in () if at.hidden else at.files:
             if file.lower().endswith(suffix) and not file.startswith("."):
-                path = Path(at, file)
-                yield path.relative_to(folder).as_posix()[: -len(suffix)], path
-
-
-def _is_loop(path: Path) -> bool:
-    """Whether it is a link to a folder that it lies in."""
-    return path.is_symlink() and path.parent.resolve().is_relative_to(path.resolve())
+                yield (at.prefix + file)[: -len(suffix)], Path(at.path, file)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from odflow.errors import InputError
+from odflow.formats.folder_walk import FolderWalk
 from odflow.formats.image_forms import (
     START,
     SUFFIXES,
@@ -20,6 +21,7 @@ from odflow.formats.image_forms import (
 from odflow.formats.image_list import read_image_list
 from odflow.formats.image_names import list_fault, merge_alike
 from odflow.left_out import LeftOut
+from odflow.regular import kind_of
 
 _WANTED = "Give a folder with JPEG, PNG, BMP or WebP files."
 
@@ -39,8 +41,9 @@ class ImageSearch:
     Attributes:
         images: sorted by name.
         left_out: a kind each of what a person may hold for images of the folder too:
-            `images_of_other_forms`, `images_hidden`, `links_broken`, `folders_linked`,
-            `folders_unreadable`, `images_with_unfit_names` (see `list_fault`), `images_named_twice`
+            `images_of_other_forms`, `images_hidden`, `links_broken`, `images_no_files` (pipes,
+            sockets, devices), `folders_linked` (those not entered), `folders_unreadable`,
+            `images_with_unfit_names` (see `list_fault`), `images_named_twice`
             (see `merge_alike`). For `Job.leave_out`.
     """
 
@@ -62,9 +65,10 @@ def search_images(folder: Path, root: Path | None = None) -> ImageSearch:
 
     Args:
         folder: a folder, searched with all folders in it (hidden files and folders are
-            passed over, linked folders are not entered), or a text file with one image a
-            line; blank lines and lines that start with # are passed over, and so is a
-            name that was there before.
+            passed over; linked folders are entered, each folder once, under its own name
+            where it has one, and never one that holds the link), or a text file with one
+            image a line; blank lines and lines that start with # are passed over, and so
+            is a name that was there before.
         root: the folder that the lines of a list are relative to, the list's own if left
             out. A line may hold an absolute path below it.
 
@@ -113,7 +117,8 @@ def image_bytes(folder: Path, names: Iterable[str] | None = None) -> int:
         names: relative to it; None for all files that are called like images.
     """
     if names is None:
-        places = (Path(at, name) for at, _, files in os.walk(folder) for name in files if is_image_name(name))
+        found = ((at.path, name) for at in FolderWalk(folder, once=True) for name in at.files)
+        places = (Path(at, name) for at, name in found if is_image_name(name))
     else:
         places = (folder / name for name in names)
     total = 0
@@ -125,10 +130,12 @@ def image_bytes(folder: Path, names: Iterable[str] | None = None) -> int:
 
 def _images_by_name(folder: Path) -> Iterator[Path]:
     """What is called like an image and is a file, without opening one."""
-    for at, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        called_so = (name for name in files if suffix_of(name) in SUFFIXES and not name.startswith("."))
-        yield from filter(Path.is_file, (Path(at, name) for name in called_so))
+    for at in FolderWalk(folder, once=True):
+        if not at.hidden:
+            called_so = (
+                name for name in at.files if suffix_of(name) in SUFFIXES and not name.startswith(".")
+            )
+            yield from filter(Path.is_file, (Path(at.path, name) for name in called_so))
 
 
 def _listed(path: Path, root: Path | None) -> list[ImageFile]:
@@ -153,6 +160,7 @@ class _Walk:
     forms: dict[str, str] = field(default_factory=dict)
     hidden: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    no_files: dict[str, str] = field(default_factory=dict)
     linked: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     unfit: dict[str, str] = field(default_factory=dict)
@@ -166,20 +174,20 @@ class _Walk:
 
     def images(self) -> Iterator[ImageFile]:
         """The images, in any order."""
-        for at, folders, files in os.walk(self.folder, onerror=self._cannot_list):
-            inside = Path(at).relative_to(self.folder)
-            before = "" if inside == Path() else f"{inside.as_posix()}/"
-            self.linked += [before + name for name in folders if Path(at, name).is_symlink()]
-            hidden = any(part.startswith(".") for part in inside.parts)
-            for file in files:
-                if hidden or file.startswith("."):
-                    self._hide(before, file)
-                elif self._is_image(f"{at}/{file}", before + file) and self._fits(before + file):
-                    yield ImageFile(before + file, Path(at, file))
+        walk = FolderWalk(self.folder, once=True, cannot_list=self._cannot_list)
+        for at in walk:
+            for file in at.files:
+                name = at.prefix + file
+                if at.hidden or file.startswith("."):
+                    self._hide(at.prefix, file)
+                elif self._is_image(f"{at.path}/{file}", name) and self._fits(name):
+                    yield ImageFile(name, Path(at.path, file))
+        self.linked = walk.passed
 
     def left_out(self) -> Iterator[LeftOut]:
         """What the walk passed over, the kinds that there are."""
         forms = ", ".join(sorted(set(self.forms.values())))
+        kinds = ", ".join(sorted(set(self.no_files.values())))
         faults = " or ".join(sorted(set(self.unfit.values())))
         for name, what, names, advice in (
             (
@@ -190,7 +198,13 @@ class _Walk:
             ),
             ("images_hidden", "images left out, which are hidden by a dot", self.hidden, ""),
             ("links_broken", "images left out, which are links to nowhere", self.broken, ""),
-            ("folders_linked", "linked folders not entered", self.linked, "Give what they lead to."),
+            ("images_no_files", f"images left out, which are no regular files: {kinds}", self.no_files, ""),
+            (
+                "folders_linked",
+                "linked folders not entered: hidden, entered under another name, or holding the link",
+                self.linked,
+                "",
+            ),
             ("folders_unreadable", "folders left out, which cannot be listed", self.unreadable, ""),
             (
                 "images_with_unfit_names",
@@ -205,8 +219,8 @@ class _Walk:
 
     def _is_image(self, path: str, name: str) -> bool:
         if not os.path.isfile(path):  # noqa: PTH113 -- a pipe would block, a link may lead nowhere
-            if is_image_name(name) and Path(path).is_symlink():
-                self.broken.append(name)
+            if is_image_name(name):
+                self._leave(path, name)
             return False
         if suffix_of(name) in SUFFIXES:
             return True
@@ -215,6 +229,12 @@ class _Walk:
         if form:
             self.forms[name] = form
         return image_format(start) is not None
+
+    def _leave(self, path: str, name: str) -> None:
+        try:
+            self.no_files[name] = kind_of(os.stat(path).st_mode)  # noqa: PTH116 -- a text
+        except OSError:
+            self.broken.append(name)
 
     def _fits(self, name: str) -> bool:
         fault = list_fault(name)
@@ -233,7 +253,7 @@ class _Walk:
 
 def _start(path: str) -> bytes:
     try:
-        file = os.open(path, os.O_RDONLY)  # a third of the time that an opened Path takes
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a third of the time that an opened Path takes
     except OSError:
         return b""
     try:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from odflow.errors import InputError
+from odflow.formats.folder_walk import FolderWalk
 from odflow.formats.image_names import same_letters
 
 if TYPE_CHECKING:
@@ -165,12 +166,16 @@ def find_mask_files(folder: Path, suffix: str) -> dict[str, Path]:
     Raises:
         InputError: there is none.
     """
-    paths = (path for path in sorted(Path(folder).rglob("*")) if path.suffix.lower() == suffix)
-    names = {path: path.relative_to(folder).as_posix() for path in paths if path.is_file()}
+    names = {
+        at.prefix + name: Path(at.path, name)
+        for at in FolderWalk(Path(folder))
+        for name in at.files
+        if not at.hidden and not name.startswith(".") and Path(name).suffix.lower() == suffix
+    }
     found = {
         mask_key(name): path
-        for path, name in names.items()
-        if not any(part.startswith(".") for part in name.split("/"))
+        for name, path in sorted(names.items(), key=lambda item: item[1])
+        if path.is_file()
     }
     if not found:
         raise InputError(f"{folder}: holds no mask. Wanted: files named like the images, ending in {suffix}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 class ContactSheet(Stage):
     """Draw the boxes of a table on some of the pictures, all on one sheet."""
+
+    version: ClassVar[int] = 2
 
     detections: InputFile = Field(description="table of boxes with scores, CSV or Parquet")
     images: InputFolder = Field(description="folder of images that the table's file names are relative to")

@@ -31,7 +31,7 @@ _NAMED_AT_MOST = 20
 class Detect(DetectorStage):
     """Run a trained detector over images and write what it finds."""
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     resumes: ClassVar[bool] = True
 
     images: InputPath = Field(description="folder of images, or text file with one image a line")

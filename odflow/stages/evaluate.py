@@ -29,7 +29,7 @@ _DETECTIONS_AN_IMAGE = 100  # as many as COCO counts
 class Evaluate(DetectorStage):
     """Measure a model against ground truth with COCO's metrics."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     records: InputPaths | None = Field(
         None,

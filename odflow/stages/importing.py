@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Import(Stage):
     """Turn annotations of another form into odflow's table of boxes."""
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     format: Literal["voc", "yolo", "labels_json"] = Field(
         description="form of the annotations: voc (one XML file an image), yolo (one text file an image) "

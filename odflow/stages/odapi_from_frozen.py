@@ -20,7 +20,7 @@ class FromFrozen(Stage):
     The result is what train writes: export, train and evaluate go on from it.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     packages: ClassVar[tuple[str, ...]] = ("tensorflow", "tf-models-official")
 
     graph: InputFile = Field(description="frozen_inference_graph.pb, as the API's TF1 exporter writes it")

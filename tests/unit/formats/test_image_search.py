@@ -108,12 +108,16 @@ def test_silent_about_nothing_that_is_hidden_linked_or_broken(tmp_path):
     (images / "fine.jpg").symlink_to(elsewhere / "d.jpg")
     os.mkfifo(images / "pipe")
     os.mkfifo(images / "pipe.jpg")
+    (images / "to-pipe.jpg").symlink_to("pipe")
+    (images / "zero.png").symlink_to("/dev/zero")
+    (images / "again").symlink_to(images / "x.jpg")
     found = search_images(images)
-    assert [image.name for image in found.images] == ["fine.jpg", "ok.jpg", "x.jpg/in.jpg"]
+    assert [image.name for image in found.images] == ["fine.jpg", "ok.jpg", "train/d.jpg", "x.jpg/in.jpg"]
     assert {left.name: list(left.names) for left in found.left_out} == {
         "images_hidden": [".a.jpg", ".thumbs/b/c.png"],
         "links_broken": ["gone.jpg", "gone.tif"],
-        "folders_linked": ["train"],
+        "images_no_files": ["pipe.jpg", "to-pipe.jpg", "zero.png"],
+        "folders_linked": ["again"],
     }
 
 

@@ -26,6 +26,7 @@ _NAMED_AT_MOST = 20
 class Detect(Stage):
     """Find the joints of people, and draw their skeletons."""
 
+    version: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("tensorflow",)
 
     model: InputPath = Field(

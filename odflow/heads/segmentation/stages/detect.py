@@ -28,6 +28,7 @@ _NAMED_AT_MOST = 20
 class Detect(Stage):
     """Find the class of each pixel of images, whole or in the boxes of a detector."""
 
+    version: ClassVar[int] = 2
     resumes: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = ("tensorflow",)
 
