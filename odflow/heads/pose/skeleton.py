@@ -11,6 +11,7 @@ from pydantic import ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from odflow.errors import ConfigError
+from odflow.regular import read_regular
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,14 @@ def read_skeleton(name: str) -> Skeleton:
     names = sorted(file.name.removesuffix(".json") for file in kept.iterdir() if file.name.endswith(".json"))
     path = Path(name)
     try:
-        text = (kept / f"{name}.json").read_text("utf-8") if name in names else path.read_text("utf-8")
+        text = (kept / f"{name}.json").read_text("utf-8") if name in names else read_regular(path).decode()
         return Skeleton(**json.loads(text))
-    except OSError as error:
+    except FileNotFoundError as error:
         raise ConfigError(
             f"skeleton {name!r} is unknown; wanted one of {', '.join(names)}, or a JSON file."
         ) from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}). Give a JSON file.") from None
     except (ValidationError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{name}: no skeleton ({reason}). See odflow/heads/pose/skeletons.") from error

@@ -21,6 +21,7 @@ from odflow.formats.parquet_table import read_parquet_chunks
 from odflow.formats.text_files import read_bytes
 from odflow.formats.tfrecord import count_records, record_spans
 from odflow.formats.voc import read_voc
+from odflow.heads.pose.skeleton import read_skeleton
 from odflow.odapi.pipeline_config import read_pipeline_config
 from odflow.regular import check_regular, open_regular, read_regular
 
@@ -38,6 +39,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "keypoints": lambda path: read_keypoints(path, ["nose"]),
     "parquet": lambda path: list(read_parquet_chunks(path, 9)),
     "config": read_pipeline_config,
+    "skeleton": lambda path: read_skeleton(str(path)),
 }
 SPECIAL = {"fifo": "a named pipe", "link": "a named pipe", "device": "a device"}
 
