@@ -9,11 +9,13 @@ from odflow.errors import ConfigError, InputError
 from odflow.formats.class_file import ClassFile, class_number
 from odflow.formats.text_files import decode_text, has_controls, lines_of, read_bytes
 from odflow.formats.yolo import read_yolo_names
+from odflow.reading import reads
 from odflow.terminal import shown
 
 _YAML = (".yaml", ".yml")
 
 
+@reads("a list of class names", ConfigError)
 def read_class_names(path: Path) -> dict[int, str]:
     """Read the names of classes.
 
@@ -45,6 +47,7 @@ def read_class_names(path: Path) -> dict[int, str]:
     return dict(enumerate(names))
 
 
+@reads("a YAML file with names:", ConfigError)
 def read_keypoint_values(path: Path) -> int:
     """Read how many values of keypoints the lines of a data set have, after the box of each object.
 

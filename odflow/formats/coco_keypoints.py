@@ -9,11 +9,13 @@ import numpy as np
 
 from odflow.errors import InputError
 from odflow.formats.pose_annotations import AnnotatedPeople, PoseFormat, gather_people, read_json
+from odflow.reading import reads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+@reads("a COCO file of keypoints")
 def read_coco_keypoints(path: Path) -> AnnotatedPeople:
     """Read the people of a COCO file, with their boxes and areas; crowds are left out and told.
 

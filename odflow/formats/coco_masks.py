@@ -21,11 +21,13 @@ from odflow.formats.masks import (
 )
 from odflow.formats.pose_annotations import read_json
 from odflow.formats.regions import checked_rle, paint, polygons_rle
+from odflow.reading import reads
 
 if TYPE_CHECKING:
     from odflow.formats.regions import Rle
 
 
+@reads("a COCO file of masks")
 def coco_masks(path: Path) -> MaskSet:
     """Take a COCO file: every image that it lists is annotated, with objects or without.
 

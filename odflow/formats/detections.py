@@ -23,6 +23,7 @@ from odflow.formats.detection_rows import (
 )
 from odflow.formats.image_names import FolderNames, name_inside, names_below
 from odflow.formats.parquet_table import read_parquet_chunks
+from odflow.reading import reads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,6 +136,7 @@ class DetectionTable:
         return np.array(numbers, np.int64)[codes]
 
 
+@reads("a table of boxes", TableError)
 def read_detections(path: Path, images: Path | FolderNames | None = None) -> pd.DataFrame:
     """Read a table of boxes.
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from odflow.errors import InputError
-from odflow.formats.pose_annotations import AnnotatedPeople, PoseFormat, gather_people, read_mat
+from odflow.formats.mat_files import read_mat
+from odflow.formats.pose_annotations import AnnotatedPeople, PoseFormat, gather_people
+from odflow.reading import reads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,6 +55,7 @@ JOINTS = (
 _FIELDS = ("coords", "filepath", "imgdims")
 
 
+@reads("a FLIC file")
 def read_flic(path: Path) -> AnnotatedPeople:
     """Read people of FLIC.
 

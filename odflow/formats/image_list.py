@@ -9,9 +9,11 @@ from odflow.errors import InputError
 from odflow.formats.image_names import FolderNames, list_fault, name_inside
 from odflow.formats.text_files import encoding_by_mark, line_of, lines_of
 from odflow.regular import read_regular
+from odflow.reading import reads
 from odflow.terminal import shown
 
 
+@reads("a list of images")
 def read_image_list(path: Path, root: Path) -> list[str]:
     """Read the image names of a list file, in its order, each once.
 

@@ -19,6 +19,7 @@ from odflow.errors import TableError
 from odflow.formats.csv_table import ROW_END, csv_text
 from odflow.formats.image_names import name_inside
 from odflow.formats.numbers import FAR, column_numbers
+from odflow.reading import reads
 from odflow.regular import check_regular
 from odflow.terminal import shown
 
@@ -89,6 +90,7 @@ def joints_of(frame: pd.DataFrame, joints: Sequence[str]) -> NDArray[np.float32]
     return np.where(np.isnan(joints_xyv), np.float32(0), joints_xyv)
 
 
+@reads("a table of people", TableError)
 def read_keypoints(
     path: Path, joints: Sequence[str], reject: Callable[[Fault], None] | None = None
 ) -> pd.DataFrame:

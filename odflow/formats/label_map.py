@@ -11,6 +11,7 @@ from odflow.errors import ConfigError, nearest
 from odflow.formats.config_text import read_text
 from odflow.formats.escapes import advice, unescape
 from odflow.formats.prototext import Entry, Fault, raise_faults, read
+from odflow.reading import reads
 from odflow.terminal import shown
 
 MOST_FAULTS = 100
@@ -59,6 +60,7 @@ class LabelMap:
         return "".join(map(_item_text, self.labels))
 
 
+@reads("a label map", ConfigError)
 def read_label_map(path: Path) -> LabelMap:
     """Read a label map.
 

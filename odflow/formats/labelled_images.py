@@ -21,6 +21,7 @@ from odflow.formats.record_check import image_name, kind_problems, stated_size
 from odflow.formats.record_image import read_record_image
 from odflow.formats.tfrecord import Records, read_records, record_files
 from odflow.left_out import Faults
+from odflow.reading import reading
 from odflow.terminal import shown
 
 if TYPE_CHECKING:
@@ -112,10 +113,12 @@ def labelled_images_of_records(
     for file in record_files(records):
         for number, payload in enumerate(read_records(file)):
             place = f"{file}: record {number}{image_name(payload)}"
-            try:
-                yield _of_example(file, payload, label_map, drop_unknown)
-            except InputError as error:
-                raise type(error)(f"{place}: {error}") from None
+            with reading(place, "a tf.train.Example"):
+                try:
+                    image = _of_example(file, payload, label_map, drop_unknown)
+                except InputError as error:
+                    raise type(error)(f"{place}: {error}") from None
+            yield image
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from odflow.formats.drawn_boxes import Drawing, DrawnBox
 from odflow.formats.image_names import name_inside, same_letters
 from odflow.formats.images import ImageFile
 from odflow.formats.text_files import decode_text, has_controls, read_bytes
+from odflow.reading import reads
 from odflow.terminal import shown
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class LabelledRenders:
     faults: list[str] = field(default_factory=list)
 
 
+@reads("a labels.json")
 def read_labels_json(path: Path, images: Iterable[ImageFile]) -> LabelledRenders:
     """Read the boxes of renders.
 

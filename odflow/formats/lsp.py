@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from odflow.errors import InputError
-from odflow.formats.pose_annotations import AnnotatedPeople, PoseFormat, gather_people, read_mat
+from odflow.formats.mat_files import read_mat
+from odflow.formats.pose_annotations import AnnotatedPeople, PoseFormat, gather_people
+from odflow.reading import reads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +37,7 @@ JOINTS = (
 )
 
 
+@reads("an LSP file")
 def read_lsp(path: Path) -> AnnotatedPeople:
     """Read people of LSP (v 2, hidden joints 1) or LSP Extended (v 2, or 0 without a label).
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from odflow.errors import ConfigError, nearest
 from odflow.formats.class_file import ClassFile, Named, class_number
 from odflow.formats.masks import IGNORE, UNCOVERED
+from odflow.reading import reads
 from odflow.terminal import shown
 
 BACKGROUND = "background"
@@ -53,6 +54,7 @@ class ClassNumbers:
     names: dict[int, str]
 
 
+@reads("a class file", ConfigError)
 def read_mask_classes(path: Path) -> MaskClasses:
     """Read a class file.
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from odflow.errors import InputError
 from odflow.formats.pose_annotations import AnnotatedPeople, PoseFormat, gather_people, read_json
+from odflow.reading import reads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,6 +38,7 @@ JOINTS = (
 )
 
 
+@reads("an MPII file")
 def read_mpii(path: Path) -> AnnotatedPeople:
     """Read people of MPII; a labelled joint has v 2, wherever it lies.
 

@@ -18,6 +18,7 @@ from odflow.formats.image_check import Size, Verify
 from odflow.formats.record_image import check_record_image
 from odflow.formats.tfrecord import record_spans, records_at
 from odflow.left_out import SHOWN
+from odflow.reading import reading
 from odflow.terminal import shown
 
 _TOGETHER = 16
@@ -122,8 +123,9 @@ def _look_at(task: _Task, look: Look) -> list[tuple[list[str], Any]]:
     """Look at some records; what is wrong with one is told with file, record and image."""
     found = []
     for number, payload in zip(task.numbers, records_at(task.file, task.spans), strict=True):
-        lines, known = look(payload)
         place = f"{task.file}: record {number}"
+        with reading(place, "a tf.train.Example"):
+            lines, known = look(payload)
         found.append(([f"{place}{image_name(payload)}: {line}" for line in lines], known))
     return found
 

@@ -18,6 +18,7 @@ import google_crc32c
 from odflow.errors import InputError
 from odflow.formats.file_kinds import what_is
 from odflow.left_out import LeftOut, first_names
+from odflow.reading import reads
 from odflow.regular import open_regular
 
 T = TypeVar("T")
@@ -175,6 +176,7 @@ def write_records(path: Path, payloads: Iterable[bytes | Sequence[bytes]]) -> in
     return count
 
 
+@reads("TFRecords")
 def read_records(path: Path) -> Iterator[bytes]:
     """Read a TFRecord file, one record at a time, and verify every sum.
 
@@ -182,7 +184,7 @@ def read_records(path: Path) -> Iterator[bytes]:
         InputError: no such file, a record that is cut off, a sum that does not fit. The
             message names file and byte offset of the record.
     """
-    return map(b"".join, _pieces(path))
+    yield from map(b"".join, _pieces(path))
 
 
 def count_records(path: Path) -> int:
@@ -212,6 +214,7 @@ def _opened(path: Path, buffering: int = -1) -> BinaryIO:
         raise InputError(f"{path}: {error.strerror}. Give a TFRecord file.") from None
 
 
+@reads("TFRecords")
 def record_spans(path: Path) -> Iterator[tuple[int, int]]:
     """Find the records of a TFRecord file without reading them.
 
@@ -233,6 +236,7 @@ def record_spans(path: Path) -> Iterator[tuple[int, int]]:
             at, left = at + size, left - size
 
 
+@reads("TFRecords")
 def records_at(path: Path, spans: Iterable[tuple[int, int]]) -> Iterator[bytes]:
     """Read some records of a file, and verify their sums.
 

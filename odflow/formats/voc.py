@@ -13,6 +13,7 @@ from odflow.formats.drawn_boxes import Drawing, DrawnBox
 from odflow.formats.numbers import FAR
 from odflow.formats.text_files import read_bytes
 from odflow.formats.xml_files import parse_xml
+from odflow.reading import reads
 from odflow.terminal import shown
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -21,6 +22,7 @@ _POINT = re.compile(r"([xy])\d*")
 _LINE_BREAK = re.compile(r"\s*[\x00-\x1f\x7f-\x9f]\s*")  # what pretty printers put into names
 
 
+@reads("a VOC annotation")
 def read_voc(path: Path) -> Drawing:
     """Read an XML file, see `parse_voc`.
 

@@ -14,6 +14,7 @@ from odflow.errors import ConfigError, InputError, TableError
 from odflow.formats.class_file import ClassFile, class_number
 from odflow.formats.drawn_boxes import Drawing, DrawnBox
 from odflow.formats.text_files import decode_text, lines_of, read_bytes
+from odflow.reading import reads
 from odflow.terminal import shown
 
 SLACK = 0.01
@@ -24,6 +25,7 @@ _START = 4096  # bytes that tell what a text file is
 _WANTED = "wanted 5 numbers: class, centre x and y, width and height as shares of the image"
 
 
+@reads("a YAML file with names:", ConfigError)
 def read_yolo_names(path: Path) -> dict[int, str]:
     """Read the class names of a data set's YAML file.
 
@@ -49,6 +51,7 @@ def read_yolo_names(path: Path) -> dict[int, str]:
     return names
 
 
+@reads("a YOLO annotation")
 def read_yolo(path: Path, names: Mapping[int, str], keypoints: int = 0) -> Drawing:
     """Read a text file, see `parse_yolo`.
 

@@ -10,6 +10,7 @@ import yaml
 
 from odflow.errors import ConfigError, nearest
 from odflow.regular import read_regular
+from odflow.reading import reads
 from odflow.terminal import shown
 
 MAX_BYTES = 256 * 1024
@@ -83,6 +84,7 @@ class Document:
         self.texts |= {address + at: text for at, text in value.texts.items()}
 
 
+@reads("a YAML file", ConfigError)
 def read_document(path: Path) -> Document:
     """Read a YAML file.
 

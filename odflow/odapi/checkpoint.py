@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from odflow.errors import InputError
 from odflow.odapi import model_garden_names
+from odflow.reading import reads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,6 +109,7 @@ def weights_of(arrays: Mapping[str, NDArray[Any]], source: str, kind: str) -> We
     return Weights(source, kind, {name: array.shape for name, array in arrays.items()}, arrays.__getitem__)
 
 
+@reads("a checkpoint")
 def read_checkpoint(path: Path, *, averaged: bool = False) -> Weights:
     """Open a checkpoint of the Object Detection API (TF1 or TF2), odflow, Model Garden or Keras.
 
@@ -136,6 +138,7 @@ def read_checkpoint(path: Path, *, averaged: bool = False) -> Weights:
     return stored.weights(kind or _writer(path), names, lambda path: classifier.get(path) or walk(path))
 
 
+@reads("a checkpoint")
 def find_checkpoint(path: Path) -> str:
     """Find the newest checkpoint at a place.
 

@@ -16,6 +16,7 @@ from odflow.formats.config_text import read_text
 from odflow.formats.prototext import raise_faults, read
 from odflow.odapi.protos.pipeline_pb2 import TrainEvalPipelineConfig
 from odflow.odapi.schema_check import schema_faults
+from odflow.reading import reads
 from odflow.terminal import shown
 
 _PLACEHOLDER = re.compile("PATH_TO_BEE?_CONFIGURED")
@@ -27,6 +28,7 @@ MAX_BYTES = 2**20
 """Above what any config has; texts that are wrong in each line are still told of within seconds."""
 
 
+@reads("a pipeline.config", ConfigError)
 def read_pipeline_config(path: Path) -> TrainEvalPipelineConfig:
     """Read a pipeline.config in protobuf text form.
 

@@ -11,7 +11,11 @@ from pydantic import ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from odflow.errors import ConfigError
+from odflow.reading import reads
 from odflow.regular import read_regular
+from odflow.terminal import shown
+
+_LONGEST = 400  # characters of what is wrong with a file
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class Skeleton:
         return tuple(self.index(other.get(joint, joint)) for joint in self.joints)
 
 
+@reads("a skeleton", ConfigError)
 def read_skeleton(name: str) -> Skeleton:
     """Read a skeleton.
 
@@ -101,5 +106,5 @@ def read_skeleton(name: str) -> Skeleton:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}). Give a JSON file.") from None
     except (ValidationError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = shown(" ".join(str(error).split()))[:_LONGEST]
         raise ConfigError(f"{name}: no skeleton ({reason}). See odflow/heads/pose/skeletons.") from error

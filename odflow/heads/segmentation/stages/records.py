@@ -14,6 +14,7 @@ from odflow.errors import ImageError, InputError
 from odflow.graph.job import Job
 from odflow.graph.shards import Shard, write_shards
 from odflow.graph.stage import InputFile, InputFolder, InputPath, OutputFile, OutputFolder, Stage, output
+from odflow.reading import reading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -261,7 +262,8 @@ def make_example(task: PairTask) -> Made | InputError:
 
     try:
         image = read_encoded(task.image.path, task.verify)
-        mask = task.mask.read((image.width, image.height), task.numbers)
+        with reading(task.mask.place, "a mask"):
+            mask = task.mask.read((image.width, image.height), task.numbers)
     except InputError as error:
         return error
     return Made(encode(task.image.name, image, mask), mask.pixels)
