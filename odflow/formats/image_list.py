@@ -8,8 +8,8 @@ from pathlib import Path
 from odflow.errors import InputError
 from odflow.formats.image_names import FolderNames, list_fault, name_inside
 from odflow.formats.text_files import encoding_by_mark, line_of, lines_of
-from odflow.regular import read_regular
 from odflow.reading import reads
+from odflow.regular import read_regular
 from odflow.terminal import shown
 
 

@@ -168,29 +168,3 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is no JSON, or is cut off ({error}). Fetch it anew.") from None
-
-
-def read_mat(path: Path, name: str, form: str) -> NDArray[Any]:
-    """Read one variable of a MATLAB file (up to version 7.2); nothing in it is run or unpickled.
-
-    Args:
-        path: of the file.
-        name: of the variable.
-        form: what the file should be, for messages.
-
-    Raises:
-        InputError: no such file, or it has no such variable.
-    """
-    from scipy.io import loadmat
-
-    try:
-        file = BytesIO(read_regular(path))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
-    try:
-        found = loadmat(file, variable_names=[name])
-    except Exception as error:  # damaged files raise errors of many kinds
-        raise InputError(f"{path}: is no {form} file, or is damaged ({error}).") from None
-    if name not in found:
-        raise InputError(f"{path}: is no {form} file: it has no variable {name!r}.")
-    return np.asarray(found[name])

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from odflow.errors import ConfigError, nearest
-from odflow.regular import read_regular
 from odflow.reading import reads
+from odflow.regular import read_regular
 from odflow.terminal import shown
 
 MAX_BYTES = 256 * 1024

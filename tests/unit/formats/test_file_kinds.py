@@ -2,14 +2,11 @@
 
 import gzip
 import io
-import json
 import tarfile
 import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from odflow.formats.example import encode_example
 from odflow.formats.file_kinds import what_is
@@ -124,20 +121,3 @@ def test_what_is_not_there_and_folders_are_nothing(tmp_path):
 def test_a_long_text_that_ends_within_a_character(tmp_path):
     (tmp_path / "x").write_bytes(b"a" + "ü".encode() * 4000)
     assert what_is(tmp_path / "x").name == "text"
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory):
-    return tmp_path_factory.mktemp("kinds") / "x"
-
-
-@settings(deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
-@given(data=st.data())
-def test_any_bytes_have_a_kind_or_none(file, data):
-    seed = data.draw(st.sampled_from([content for _, content, _ in TABLE]))
-    cut = seed[: data.draw(st.integers(0, len(seed)))]
-    at = data.draw(st.integers(0, len(cut)))
-    file.write_bytes(cut[:at] + data.draw(st.binary(max_size=40)) + cut[at:])
-    kind = what_is(file)
-    assert kind is None or "\n" not in str(kind)
-    json.dumps(str(kind)).encode()  # may stand in a message and in run.json

@@ -1,12 +1,9 @@
 """Ground truth out of records of any tool: read, or told with file, record and image."""
 
 import io
-from contextlib import suppress
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from odflow.errors import InputError
@@ -87,19 +84,3 @@ def test_a_picture_of_another_size_than_the_record_says_is_refused(tmp_path, lab
         InputError, match="image/width and image/height are 16 and 24, the picture is stored as 24x16"
     ):
         image.read()
-
-
-WHOLE = example(image__object__class__text=[b"dog", b""])
-
-
-@settings(max_examples=2000, deadline=None)
-@given(data=st.data())
-def test_whatever_bytes_a_record_has_it_is_ground_truth_or_an_input_error(tmp_path_factory, label_map, data):
-    payload = bytearray(WHOLE)
-    for _ in range(data.draw(st.integers(1, 4))):
-        payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
-    path = tmp_path_factory.getbasetemp() / "fuzz.record"
-    write_records(path, [bytes(payload)])
-    with suppress(InputError):
-        for image in labelled_images_of_records(path, label_map):
-            image.read()

@@ -1,6 +1,5 @@
 import json
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -9,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from odflow.errors import InputError, OdflowError, TableError
+from odflow.errors import InputError, TableError
 from odflow.formats.annotations import labels_json_annotations, place_boxes
 from odflow.formats.detection_rows import COLUMNS
-from odflow.formats.images import ImageFile, find_images
+from odflow.formats.images import find_images
 from odflow.formats.labels_json import read_labels_json, write_labels_json
 
 WIDTH, HEIGHT = 40, 20
@@ -143,27 +142,6 @@ def test_cases_of_encodings_are_read_by_their_mark(renders, encoding):
     path = renders / "labels.json"
     path.write_bytes(json.dumps([cube(mesh="é")], ensure_ascii=False).encode(encoding))
     assert read_labels_json(path, find_images(renders)).drawings["0.png"].boxes[0].label == "é"
-
-
-VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.just("0.png")),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3),
-        st.dictionaries(
-            st.sampled_from(["image", "meshes", "Cube", "x1", "y1", "x2", "y2"]), inner, max_size=5
-        ),
-    ),
-    max_leaves=12,
-)
-
-
-@settings(max_examples=2000, deadline=None)
-@given(content=st.one_of(st.binary(max_size=60), VALUES.map(lambda value: json.dumps([value]).encode())))
-def test_whatever_a_file_holds_it_is_read_or_refused(tmp_path_factory, content):
-    path = tmp_path_factory.getbasetemp() / "fuzzed.json"
-    path.write_bytes(content)
-    with suppress(OdflowError):
-        read_labels_json(path, [ImageFile("0.png", path.parent / "0.png")])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,4 @@
 import io
-from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -277,19 +276,3 @@ def test_keypoints_are_looked_at_where_training_reads_them(tmp_path, x, message)
         return
     with pytest.raises(InputError, match=message):
         check(tmp_path, one, keypoints=2)
-
-
-WHOLE = encode_example(example(image__object__class__text=[b"dog"], image__width=np.array([24])))
-
-
-@settings(max_examples=2000, deadline=None)
-@given(data=st.data())
-def test_whatever_bytes_an_example_has_the_check_ends_in_an_input_error(tmp_path_factory, data):
-    payload = bytearray(WHOLE)
-    for _ in range(data.draw(st.integers(0, 3))):
-        payload[data.draw(st.integers(0, min(400, len(payload) - 1)))] = data.draw(st.integers(0, 255))
-    payload = data.draw(st.binary(max_size=60)) if data.draw(st.booleans()) else bytes(payload)
-    file = tmp_path_factory.getbasetemp() / "fuzz.record"
-    write_records(file, [payload])
-    with suppress(InputError):
-        check_records([file], Wanted(2, {"dog": 2}, masks="png", keypoints=1))

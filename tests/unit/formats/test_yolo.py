@@ -1,16 +1,10 @@
-import math
-from contextlib import suppress
-
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
-from odflow.errors import ConfigError, InputError, OdflowError
+from odflow.errors import ConfigError, InputError
 from odflow.formats.annotations import place_boxes, yolo_annotations
 from odflow.formats.class_names import read_class_names, read_keypoint_values
 from odflow.formats.images import ImageFile
-from odflow.formats.text_files import decode_text
 from odflow.formats.yolo import is_yolo, parse_yolo, read_yolo, read_yolo_names
 
 NAMES = {0: "cat", 2: "dog"}
@@ -193,26 +187,6 @@ def test_text_that_annotates_nothing_is_told_from_annotations(tmp_path, text, an
     assert is_yolo(tmp_path / "a.txt") is answer
 
 
-@settings(max_examples=2000, deadline=None)
-@given(
-    st.one_of(
-        st.binary(max_size=120),
-        st.lists(
-            st.one_of(st.floats().map(str), st.integers().map(str), st.text(max_size=6)), max_size=12
-        ).map(lambda words: " ".join(words).encode("utf-8", "replace")),
-    )
-)
-@example(b"0 0.5 0.5 0.1 " + b"9" * 5000)
-def test_whatever_a_file_holds_it_is_read_or_refused(data):
-    found = None
-    with suppress(OdflowError):
-        found = parse_yolo(decode_text(data, "a.txt"), "a.txt", NAMES)
-    if found is None:
-        return
-    assert all(math.isfinite(corner) for box in found.boxes for corner in box.corners)
-    assert all("\n" not in fault for fault in found.faults)
-
-
 @pytest.mark.parametrize(
     "data", [b"cat\ndog\n", b"\xef\xbb\xbfcat\r\ndog\r\n\r\n", b" cat \ndog", "cat\ndog".encode("utf-16")]
 )
@@ -243,22 +217,6 @@ def test_cases_of_names_that_would_shift_the_numbers_are_refused(tmp_path, data,
         (tmp_path / "classes.txt").write_bytes(data)
     with pytest.raises(ConfigError, match=message):
         read_class_names(tmp_path / "classes.txt")
-
-
-@settings(max_examples=2000, deadline=None)
-@given(
-    data=st.one_of(
-        st.binary(max_size=80), st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace"))
-    )
-)
-def test_whatever_a_list_of_names_holds_it_is_read_or_refused(tmp_path_factory, data):
-    path = tmp_path_factory.getbasetemp() / "fuzzed.names"
-    path.write_bytes(data)
-    names = {}
-    with suppress(ConfigError):
-        names = read_class_names(path)
-    assert list(names) == list(range(len(names)))
-    assert all(name == name.strip() != "" for name in names.values())
 
 
 def test_a_yaml_file_of_names_is_read_as_such(tmp_path):
