@@ -9,7 +9,6 @@ from inspect import isgeneratorfunction
 from typing import Any, TypeVar
 
 from odflow.errors import InputError, OdflowError
-from odflow.terminal import shown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,8 +19,8 @@ _LONGEST = 200
 def reading(place: object, what: str, kind: type[OdflowError] = InputError) -> Iterator[None]:
     """Turn whatever reading a file raises into an error that names it.
 
-    Errors of odflow's pass, with control characters escaped: a reader tells better what it knows of.
-    So do an ImportError, which is about the installation, and interrupts.
+    Errors of odflow's pass: a reader tells better what it knows of. So do an ImportError, which
+    is about the installation, and interrupts.
 
     Args:
         place: the file, and perhaps a place in it.
@@ -33,17 +32,12 @@ def reading(place: object, what: str, kind: type[OdflowError] = InputError) -> I
     """
     try:
         yield
-    except ImportError:
+    except (OdflowError, ImportError):
         raise
-    except OdflowError as error:
-        said = "\n".join(map(shown, str(error).split("\n")))
-        if said == str(error):
-            raise
-        raise type(error)(said) from error
     except OSError as error:
-        raise kind(f"{shown(str(place))}: cannot be read ({error.strerror or error}).") from error
+        raise kind(f"{place}: cannot be read ({error.strerror or error}).") from error
     except Exception as error:
-        raise kind(f"{shown(str(place))}: cannot be read as {what} ({_reason(error)}).") from error
+        raise kind(f"{place}: cannot be read as {what} ({_reason(error)}).") from error
 
 
 def reads(what: str, kind: type[OdflowError] = InputError) -> Callable[[F], F]:
@@ -75,5 +69,5 @@ def _reason(error: Exception) -> str:
         return "it is nested too deeply"
     if isinstance(error, MemoryError):
         return "it takes more memory than there is"
-    said = " ".join(shown(str(error)).split())[:_LONGEST]
+    said = " ".join(str(error).split())[:_LONGEST]
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -61,7 +61,7 @@ class Fault:
     detail: str = ""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.why}{f' ({self.detail})' if self.detail else ''}"
+        return shown(f"{self.where}: {self.why}{f' ({self.detail})' if self.detail else ''}")
 
 
 def joint_columns(joint: str) -> list[str]:

@@ -17,6 +17,7 @@ from odflow.formats.image_names import name_inside
 from odflow.formats.keypoints import REQUIRED, Fault, joint_columns, most_of
 from odflow.formats.numbers import FAR
 from odflow.regular import read_regular
+from odflow.terminal import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +72,7 @@ class AnnotatedPeople:
 
     def where(self, place: object, name: object) -> str:
         """Name an entry in messages."""
-        return f"{self.path}: {self.entries}[{place}] ({name!s:.100})"
+        return f"{self.path}: {self.entries}[{place}] ({shown(str(name))[:100]})"
 
 
 def gather_people(path: Path, form: PoseFormat[Entry], entries: Iterable[Entry]) -> AnnotatedPeople:
