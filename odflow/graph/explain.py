@@ -51,7 +51,11 @@ def faults(
 
 def wrong_path(path: Path, kind: Kind) -> str:
     """What is wrong with a path that a stage is to read; "" when nothing is."""
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError as error:  # a name too long for the file system, a folder without permission
+        return f"{shown(str(path))} cannot be read ({error.strerror}). Give {_WANTED[kind]}."
+    if not there:
         wrong = "matches no file" if WILD & set(str(path)) else "does not exist"
         return f"{shown(str(path))} {wrong}.{_ESCAPED if _holds_controls(path) else ''}"
     if not path.is_file() and not path.is_dir():

@@ -1,3 +1,6 @@
+import os
+import re
+
 import pytest
 
 from odflow.graph.explain import wrong_path
@@ -42,3 +45,17 @@ def test_a_pattern_without_a_match_and_a_missing_shard_are_told(tmp_path):
     )
     lacking = expanded(str(tmp_path / "a@2"))
     assert wrong_path(type(tmp_path)(lacking[1]), "path").endswith("a-00001-of-00002 does not exist.")
+
+
+@pytest.mark.parametrize("kind", ["path", "file", "folder"])
+@pytest.mark.parametrize("name", ["a" * 300, "a/" * 5000 + "a"], ids=["name", "path"])
+def test_a_name_longer_than_the_file_system_takes_is_told(tmp_path, name, kind):
+    assert re.search(
+        r"a cannot be read \(File name too long\)\. Give .+\.$", wrong_path(tmp_path / name, kind)
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may enter any folder")
+def test_a_file_below_a_folder_without_permission_is_told(tmp_path):
+    (tmp_path / "closed").mkdir(mode=0)
+    assert "cannot be read (Permission denied)" in wrong_path(tmp_path / "closed/map.pbtxt", "file")
