@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from odflow.errors import InputError
 from odflow.odapi.model_files import FROZEN_WANTED, check_frozen_graph
 from odflow.odapi.tf1_names import VARIABLE, aligned, canonical_names
+from odflow.reading import reads
 from odflow.regular import read_regular
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def _with_epsilon(
     return {f"{norm}/gamma": (gamma * np.sqrt((variance + wanted) / (variance + epsilon))).astype(np.float32)}
 
 
+@reads("a frozen graph")
 def read_frozen_graph(path: Path) -> FrozenGraph:
     """Read the constants of a frozen graph; nothing of it is run.
 

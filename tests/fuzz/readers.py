@@ -457,6 +457,38 @@ def _read_checkpoint(path: Path) -> None:
         weights[name]
 
 
+@cache
+def _frozen_graphs() -> tuple[bytes, ...]:
+    """A convolution with its batch norm, and one into which a tool folded it."""
+    import tensorflow as tf
+
+    with tf.Graph().as_default() as graph:
+        image = tf.compat.v1.placeholder(tf.float32, [1, 8, 8, 3], "image")
+        weights = tf.constant(np.ones((1, 1, 3, 2), np.float32), name="F/Conv/weights")
+        found = tf.nn.conv2d(
+            image, tf.identity(weights, "F/Conv/weights/read"), 1, "SAME", name="F/Conv/Conv2D"
+        )
+        norm = [
+            tf.constant([1.0, 2.0], name=f"F/Conv/BatchNorm/{name}")
+            for name in ("gamma", "beta", "moving_mean", "moving_variance")
+        ]
+        tf.compat.v1.nn.fused_batch_norm(
+            found, *norm, is_training=False, name="F/Conv/BatchNorm/FusedBatchNorm"
+        )
+        kernel = tf.constant(np.ones((1, 1, 3, 2), np.float32), name="F/Conv_1/weights")
+        folded = tf.nn.conv2d(image, kernel, 1, "SAME", name="F/Conv_1/Conv2D")
+        tf.nn.bias_add(folded, tf.constant([1.0, 2.0], name="F/Conv_1/Conv2D_bias"), name="F/Conv_1/add")
+    return (graph.as_graph_def().SerializeToString(),)
+
+
+def _read_frozen(path: Path) -> None:
+    from odflow.odapi.frozen_weights import read_frozen_graph
+
+    found = read_frozen_graph(path)
+    assert found.arrays
+    found.for_network({"other"}, {})
+
+
 _BRACKETS = b"[" * 3000
 _DIGITS = b"9" * 5000
 _LAUGHS = "a: &a [l, l, l]\n" + "".join(
@@ -657,4 +689,5 @@ READERS: dict[str, Reader] = {
         bytes_of,
     ),
     "checkpoint": Reader("ckpt-1", _read_checkpoint, _checkpoint, bytes_of, tests=300),
+    "frozen graph": Reader("g.pb", _read_frozen, _frozen_graphs, bytes_of, tests=1000),
 }
