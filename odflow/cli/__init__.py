@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import sys
@@ -58,10 +59,18 @@ def main(
         _log.debug("", exc_info=error)
         return error.exit_code
     except Exception as error:  # a plug-in may fail in any way at all
-        first = next(iter(str(error).splitlines()), "")
-        _log.error("unexpected %s: %s (--debug shows where)", type(error).__name__, first)
+        line, code = _told(error)
+        _log.error("%s", line)
         _log.debug("", exc_info=error)
-        return 1
+        return code
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """A line for what nothing below turned into an error of odflow's, and the exit code."""
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # of --out, --workdir, PIPELINE, ...
+        return f"{error.filename}: is longer than the file system takes. Give a shorter name.", 2
+    first = next(iter(str(error).splitlines()), "")
+    return f"unexpected {type(error).__name__}: {first} (--debug shows where)", 1
 
 
 def _dispatch(words: list[str], registry: Registry, apart: bool) -> int:

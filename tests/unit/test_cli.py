@@ -1,6 +1,7 @@
 """The command line, in this process."""
 
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -153,6 +154,17 @@ def test_what_is_wrong_is_a_line_each_and_code_2(
     assert told.err.splitlines() == lines
     assert told.out == ""
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    "words", ["show --source in.txt --out {}", "run p.yaml --workdir {}", "status {}.yaml", "plan {}.yaml"]
+)
+def test_a_name_longer_than_the_file_system_takes_is_told(
+    words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words.format("a" * 300).split(), REGISTRY) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search("aaa.*(longer than the file system takes|File name too long)", line)
 
 
 def test_a_crash_is_one_line_and_a_traceback_only_with_debug(capsys: pytest.CaptureFixture[str]) -> None:
