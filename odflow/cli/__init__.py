@@ -31,7 +31,8 @@ def main(
     Args:
         arguments: what stands after ``python -m odflow``; those of this process if left out.
         registry: the stages; those that are installed if left out.
-        apart: a stage by itself runs in a child of this process, which has but one thread.
+        apart: this process, which has but one thread, is there for the command alone: signals wake it,
+            and a stage by itself runs in a child of it.
 
     Returns:
         The exit code: 0 done, 1 a stage failed, 2 the command, the configuration or
@@ -78,6 +79,10 @@ def _dispatch(words: list[str], registry: Registry, apart: bool) -> int:
         return _top(words, registry)
     name, rest = words[0], words[1:]
     if name in COMMANDS:
+        if apart:
+            from odflow.engines.wake import wake_on_signals
+
+            wake_on_signals()
         return start(name, rest, registry)
     if name in registry.names():
         return _run_stage(name, rest, registry, apart)

@@ -1,6 +1,6 @@
 """Work in a child process, so that its death is told: libraries crash, and systems kill.
 
-The child is a fork made before anything heavy is imported: it costs a millisecond, and the
+The child is a fork made before anything heavy is imported: it costs some milliseconds, and the
 parent holds no more memory than Python itself.
 """
 
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import FrameType
 
+from odflow.engines.wake import wake_on_signals
 from odflow.errors import OdflowError
 
 _GRACE = 3.0  # seconds for a child that is interrupted to end by itself
@@ -59,6 +60,7 @@ def run_apart(work: Callable[[], int], mourn: Callable[[Death], OdflowError]) ->
             os.close(lifeline[1])
             if child == 0:
                 threading.Thread(target=_die_with_parent, args=[lifeline[0]], daemon=True).start()
+                wake_on_signals()
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             return work()
         finally:

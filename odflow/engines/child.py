@@ -20,6 +20,7 @@ from odflow.engines.local import INTERRUPTED
 from odflow.engines.memory import peak_memory
 from odflow.engines.telling import tell_to
 from odflow.engines.threads import Threads, Turns
+from odflow.engines.wake import wake_on_signals
 from odflow.errors import OdflowError
 from odflow.graph.task import Ended, Message, Task, perform
 
@@ -29,6 +30,7 @@ def main(descriptor: int) -> int:
     os.set_inheritable(descriptor, False)
     given = json.loads(_first_line(0))
     threading.Thread(target=_die_with_parent, args=[os.dup(0)], daemon=True).start()
+    wake_on_signals()
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
     sys.path[:] = given["path"]

@@ -25,7 +25,7 @@ from odflow.errors import DamagedError, OdflowError, RemoteError, StoreError
 from odflow.graph import request
 from odflow.graph.content import Entry
 from odflow.graph.disk import full_disk, make_folder, told_by_disk
-from odflow.graph.remote_url import S3, RemoteUrl
+from odflow.graph.remote_url import HTTP, S3, RemoteUrl
 from odflow.graph.request import GoOn
 
 LARGEST_MANIFEST = 64 * 2**20
@@ -122,6 +122,11 @@ class Remote:
         signs = request.Signs(len(data))
         with self._interruptible():
             self._ask(name, lambda go_on: self._put(name, lambda fs, at: fs.pipe_file(at, data)), signs)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be sent there, since the protocol has no way to put a file in its place."""
+        return self._url.protocol in HTTP
 
     def stop(self) -> None:
         """Have what fetches and sends in other threads end soon, with a KeyboardInterrupt."""

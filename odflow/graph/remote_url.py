@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 from odflow.errors import ConfigError, nearest
 
 S3 = frozenset({"s3", "s3a"})
-_HTTP = frozenset({"http", "https"})
+HTTP = frozenset({"http", "https"})
 _ANY_CHARACTER = frozenset({"file", "local", "memory"})  # a question mark is part of a name there
 _CONTAINER_FIRST = frozenset({"abfs", "abfss"})  # container@account: no user
 _SECRET_FROM = 4  # characters; to take shorter ones out of a message would take it apart
@@ -52,7 +52,7 @@ class RemoteUrl:
 
         A token in a query goes with every request of HTTP.
         """
-        if self.protocol in _HTTP:
+        if self.protocol in HTTP:
             return f"{self._base}/{name}{self._query.partition('#')[0]}"
         if self.protocol not in _ANY_CHARACTER:
             root = _split(root)[0]

@@ -116,6 +116,7 @@ def misfit(result: Result, stage: Stage) -> str | None:
     >>> from odflow.graph.stage import OutputFile, output
     >>> class Write(Stage):
     ...     text: OutputFile = output("text.txt")
+    ...     def run(self, run): ...
     >>> made = Made("text.txt", Content(True, ()))
     >>> misfit(Result(Path("home"), {"text": made}, [], 0.0), Write())
     'its output text is a folder, where a file belongs'

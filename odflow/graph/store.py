@@ -67,7 +67,8 @@ class Store:
 
     def __init__(self, folder: Path, remote: Remote | None = None) -> None:
         self.folder, self.remote = folder, remote
-        self._asks = self._sends = True
+        self._asks = True
+        self._sends = not (remote and remote.read_only)
         self.memory = Memory(folder / "digests.sqlite")
         self.digests = Digests(self.memory)
         self._warned: set[str] = set()

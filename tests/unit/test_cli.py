@@ -88,7 +88,7 @@ def shown(*words: str) -> dict[str, Any]:
         ("--keep-empty", "keep_empty", True),
         ("--no-keep-empty", "keep_empty", False),
         ("--unit share", "unit", "share"),
-        ("--parts in.txt .", "score", 0.5),
+        ("--parts in.txt p.yaml", "score", 0.5),
     ],
 )
 def test_flags_say_what_fields_hold(words: str, field: str, value: object) -> None:

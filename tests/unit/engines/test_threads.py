@@ -48,11 +48,12 @@ def test_work_is_done_at_once() -> None:
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_an_error_comes_in_its_place_and_ends_the_work(jobs: int) -> None:
+    before = set(threading.enumerate())
     results = Threads(jobs).map(lambda number: 1 // (3 - number), range(1000))
     assert [next(results) for _ in range(3)] == [0, 0, 1]
     with pytest.raises(ZeroDivisionError):
         next(results)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("odflow")]
+    assert not {thread for thread in threading.enumerate() if thread.name.startswith("odflow")} - before
 
 
 def test_an_item_is_worked_on_in_its_turn() -> None:

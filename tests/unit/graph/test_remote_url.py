@@ -152,3 +152,9 @@ def test_a_warning_of_a_package_goes_without_secrets(capsys: pytest.CaptureFixtu
     assert told.startswith("s3fs: warning: lost https://a/b\n")
     assert "https://host/a" in told
     assert not [secret for secret in SECRETS if secret in told]
+
+
+def test_nothing_is_sent_where_nothing_can_be(guarded: str) -> None:
+    """HTTP knows no way to move a file into its place, and fsspec would read whatever the peer answers."""
+    assert Remote(guarded).read_only
+    assert not Remote("memory://there").read_only
