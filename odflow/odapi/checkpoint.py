@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from odflow.errors import InputError
 from odflow.odapi import model_garden_names
+from odflow.odapi.checkpoint_index import check_index
 from odflow.reading import reads
 
 if TYPE_CHECKING:
@@ -250,6 +251,7 @@ class _Stored:
         self.prefix = prefix
         self._damage = (tf.errors.OpError, IndexError, ValueError, RuntimeError)
         try:
+            check_index(Path(f"{prefix}.index"))
             self._reader = tf.train.load_checkpoint(prefix)
             shapes = self._reader.get_variable_to_shape_map()
         except self._damage as error:

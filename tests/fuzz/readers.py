@@ -444,6 +444,23 @@ def _checkpoint() -> tuple[bytes, ...]:
     return (len(index).to_bytes(4, "little") + index + data,)
 
 
+_CHECKPOINT_CASES = (
+    # The footer of the index says that its block has 2^40 bytes and more.
+    bytes.fromhex(
+        "0001000000000608011a020801001c0e5f434845434b504f494e5441424c455f4f424a4543545f475241504808071200200c"
+        "28bf013573be830400240f6d6f64656c2f6f6e652f2e415454524942555445532f5641524941424c455f56414c5545080112"
+        "0412020802280835593ce535061e1574776f2f2e415454524942555445532f5641ffffffff4c455f56414c55450803120812"
+        "020801120208012008280435633f7f28000000000100000000c14a0d7e000000000100000000c0f2a1b00001036e00aa0100"
+        "0000000100000000149f4872af010844a197aec1b7c8000000000000000000000000000000000000000000000000000000000"
+        "00057fb808b247547db0000803f0000004003000000b901e709a37e0a0f0a09080112056d6f64656c2a0208010a160a070802"
+        "12036f6e650a070803120374776f2a0208010a4612400a0e5641524941424c455f56414c554512085661726961626c651a24"
+        "6d6f64656c2f6f6e652f2e415454524942555445532f5641524941424c455f56414c55452a0208010a4612400a0e56415249"
+        "41424c455f56414c554512085661726961626c651a246d6f64656c2f74776f2f2e415454524942555445532f564152494142"
+        "4c455f56414c55452a020801"
+    ),
+)
+
+
 def _read_checkpoint(path: Path) -> None:
     """One file holds both of a checkpoint's, after the length of the first."""
     from odflow.odapi.checkpoint import read_checkpoint
@@ -688,6 +705,8 @@ READERS: dict[str, Reader] = {
         lambda: (*_pictures(), *_records(), *_texts(_VOC, _CSV, *_NAMES)(), *_mat("flic")),
         bytes_of,
     ),
-    "checkpoint": Reader("ckpt-1", _read_checkpoint, _checkpoint, bytes_of, tests=300),
+    "checkpoint": Reader(
+        "ckpt-1", _read_checkpoint, _checkpoint, bytes_of, tests=300, cases=_CHECKPOINT_CASES
+    ),
     "frozen graph": Reader("g.pb", _read_frozen, _frozen_graphs, bytes_of, tests=1000),
 }

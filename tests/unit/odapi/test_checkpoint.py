@@ -253,6 +253,30 @@ def test_a_damaged_checkpoint_is_told_in_one_line(how, suffix, files):
     assert ("holds no checkpoint" if (how, suffix) == ("gone", ".index") else "damaged") in message
 
 
+def varint(number):
+    low, rest = number & 0x7F, number >> 7
+    return bytes([low | 0x80]) + varint(rest) if rest else bytes([low])
+
+
+@pytest.mark.parametrize("size", [200_000, 2**31, 2**36, 2**62, 2**64 - 1, 2**64 - 6])
+@pytest.mark.parametrize("begin", [0, 2**63])
+def test_an_index_that_points_out_of_itself_is_told_before_anything_is_allocated(begin, size, files):
+    index = files / "ckpt-9.index"
+    whole = index.read_bytes()
+    handles = (varint(0) * 2 + varint(begin) + varint(size)).ljust(40, b"\0")
+    index.write_bytes(whole[:-48] + handles + whole[-8:])
+    with pytest.raises(InputError, match=rf"ckpt-9: is damaged .*points to {size} from byte {begin} on\)"):
+        read_checkpoint(files / "ckpt-9")
+
+
+def test_an_index_whose_end_holds_no_numbers_is_told(files):
+    index = files / "ckpt-9.index"
+    whole = index.read_bytes()
+    index.write_bytes(whole[:-48] + b"\xff" * 40 + whole[-8:])
+    with pytest.raises(InputError, match=r"ckpt-9: is damaged .*a number that does not end\)"):
+        read_checkpoint(files / "ckpt-9")
+
+
 def test_who_wrote_a_checkpoint_is_told(files, detector):
     assert read_checkpoint(files.parent).kind == "TF2 Object Detection API"
     (files.parent / "import.json").write_text("{}")
