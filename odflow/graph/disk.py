@@ -22,6 +22,7 @@ from odflow.terminal import shown
 
 _PAUSE = 0.05  # seconds between two looks at a lock
 _SCARCE = 2**26  # bytes that a disk has left from which a write fails for something else
+_VANISHED = 1000  # times that the folder of a lock may be gone once it was made
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _log = logging.getLogger("odflow.run")
 
@@ -85,8 +86,8 @@ def held(path: Path, what: str, stopped: Callable[[], bool] = lambda: False) -> 
     ever left behind. What the file says of its owner is for the message alone.
 
     Args:
-        path: the lock file; it is there as long as the lock is held. A killed process leaves
-            it to the next one that wants the lock, or to `remove_free_locks`.
+        path: the lock file; it is there as long as the lock is held, and its folder is made. A killed
+            process leaves it to the next one that wants the lock, or to `remove_free_locks`.
         what: is being done, for others who wait.
         stopped: asked while waiting; true gives up.
 
@@ -104,7 +105,8 @@ def held(path: Path, what: str, stopped: Callable[[], bool] = lambda: False) -> 
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            if is_at(lock, path):  # not the lock of another, where somebody removed ours
+                path.unlink(missing_ok=True)
 
 
 def remove_free_locks(folder: Path) -> None:
@@ -113,14 +115,29 @@ def remove_free_locks(folder: Path) -> None:
     for path in sorted(folder.glob(f"{key}.lock")) + sorted(folder.glob(f"{key}.busy")):
         with suppress(OSError), path.open("r+") as lock:  # gone, or held
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(lock.fileno()).st_ino == path.stat().st_ino:
+            if is_at(lock, path):
                 path.unlink()
 
 
+def is_at(file: IO[str], path: Path) -> bool:
+    """Whether a path leads to an open file: another process may have removed or replaced it by now."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 def _lock(path: Path, stopped: Callable[[], bool]) -> IO[str]:
-    told = False
+    told, vanished = False, 0
     while True:
-        lock = path.open("a+")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = path.open("a+")
+        except (FileExistsError, FileNotFoundError):
+            vanished += 1  # whoever held it took the folder with it, which was empty otherwise
+            if vanished == _VANISHED:
+                raise
+            continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -133,7 +150,7 @@ def _lock(path: Path, stopped: Callable[[], bool]) -> IO[str]:
             time.sleep(_PAUSE)
             continue
         # Who held it has removed the file; then the lock is the new file of that name.
-        if path.exists() and os.fstat(lock.fileno()).st_ino == path.stat().st_ino:
+        if is_at(lock, path):
             return lock
         lock.close()
 

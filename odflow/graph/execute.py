@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -109,8 +110,9 @@ def run_alone(
             staging = _staging(out, name)
             return _run_in(stage, target, staging, Job(name, staging, workers or InProcess(), audience))
     finally:
-        if made_here and not any(out.iterdir()):
-            out.rmdir()
+        if made_here:
+            with suppress(OSError):  # it holds something
+                out.rmdir()
 
 
 def clear_staging(stage: type[Stage], out: Path, name: str) -> None:

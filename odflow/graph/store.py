@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from odflow.errors import DamagedError, InputError, RemoteError, StoreError
 from odflow.flushing import flush_one
@@ -32,6 +32,7 @@ from odflow.graph.content import Digests, Entry, changes
 from odflow.graph.disk import (
     flush,
     held,
+    is_at,
     make_folder,
     put_in_place,
     remove,
@@ -163,13 +164,9 @@ class Store:
     @contextmanager
     def in_use(self, *, alone: bool = False) -> Iterator[None]:
         """Keep others from removing results meanwhile; `alone`: wait until nobody uses any."""
-        self._make()
-        with told_by_disk(self.folder), (self.folder / "version").open() as file:
-            try:
-                fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-            except BlockingIOError:
-                _log.info("waits for another process that uses %s.", self.folder)
-                fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        with told_by_disk(self.folder):
+            lock = self._lock(fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        with lock:
             remove_free_locks(self.folder / "staging")
             yield
 
@@ -299,9 +296,25 @@ class Store:
 
     def _make(self) -> None:
         make_folder(self.folder / "staging")
-        if not (self.folder / "version").exists():
+        version = self.folder / "version"
+        if not version.exists():
             with held(self.folder / "version.lock", "making the store"):
-                write_whole(self.folder / "version", f"{VERSION}\n")
+                if not version.exists():  # another run may have made it, and uses it by now
+                    write_whole(version, f"{VERSION}\n")
+
+    def _lock(self, how: int) -> IO[str]:
+        """Lock the file that stands for the store, waiting for whoever does not permit that."""
+        while True:
+            self._make()
+            file = (self.folder / "version").open()
+            try:
+                fcntl.flock(file, how | fcntl.LOCK_NB)
+            except BlockingIOError:
+                _log.info("waits for another process that uses %s.", self.folder)
+                fcntl.flock(file, how)
+            if is_at(file, self.folder / "version"):
+                return file
+            file.close()  # it was replaced meanwhile: the lock of a file that is gone keeps nobody out
 
     def _finish(self, key: str) -> None:
         """Move a decided result to its place; every step can be done again after a kill."""

@@ -42,10 +42,11 @@ def collect(store: Store, keep_runs: int) -> Removed:
     with store.in_use(alone=True):
         used, older = last_runs(store.folder, keep_runs)
         results = [path for path in _keyed(store.folder / "results") if path.name not in used.keys]
-        # A stage that was killed goes on from there, so it is kept as long as its run is.
-        staging = [
-            path for path in _keyed(store.folder / "staging") if path.name.split(".")[0] not in used.keys
-        ]
+        # A stage that was killed goes on from there, so it is kept as long as its run is. The process
+        # of a stage may outlive its run: free locks are gone by now, so one that is left is held.
+        staged = [(path.name.partition(".")[0], path) for path in _keyed(store.folder / "staging")]
+        held = {key for key, path in staged if path.suffix in (".lock", ".busy")}
+        staging = [path for key, path in staged if key not in used.keys | held]
         trees = set(_keyed(store.folder / "trees")) - tree_files(store.folder, used.trees)
         size = sum(_size(path) for path in (*results, *staging))
         for path in (*results, *staging, *trees, *older):

@@ -1,5 +1,6 @@
 """Results in the store: whole, checked, and safe from two at once."""
 
+import fcntl
 import os
 import select
 import signal
@@ -8,7 +9,9 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -197,6 +200,44 @@ def test_locks_that_killed_processes_left_go_with_the_next_use(stage: Any) -> No
     with held(other, "another run"), store.in_use():
         assert list(Path("store/staging").iterdir()) == [other]
     assert not list(Path("store/staging").iterdir())
+
+
+def test_all_that_make_a_store_at_once_keep_others_out(tmp_path: Path) -> None:
+    """Each of them, though the file that they lock is made at the same time."""
+    users = 6
+
+    def use(folder: Path, number: int) -> int:
+        store = Store(folder)
+        together.wait()
+        with store.in_use():
+            together.wait()
+            for leaver in range(number):  # one after the other leaves, so each is the last once
+                left[leaver].wait()
+            with (folder / "version").open() as file, pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        left[number].set()
+        return number
+
+    for turn in range(20):
+        together, left = Barrier(users), [Event() for _ in range(users)]
+        with ThreadPoolExecutor(users) as pool:
+            assert sum(pool.map(use, [tmp_path / str(turn)] * users, range(users))) == sum(range(users))
+
+
+def test_gc_leaves_alone_what_the_process_of_a_killed_run_still_writes(stage: Any) -> None:
+    """It may outlive its run; the next run of the key waits for it."""
+    store = Store(Path("store"))
+    with store.claim(KEY, "folder") as staging:
+        (staging / "work").mkdir(parents=True)
+    left, busy = Path("store/staging") / ("1" * 64), staging.with_suffix(".busy")
+    left.mkdir()
+    with held(busy, "an outlived process"):
+        assert collect(store, keep_runs=0).results == 1
+        assert busy.exists()
+        assert (staging / "work").is_dir()
+        assert not left.exists()
+    assert collect(store, keep_runs=0).results == 1
+    assert not staging.exists()
 
 
 def test_gc_overwrites_nothing_of_a_users_where_the_store_has_folders_of_these_names(bench: Any) -> None:
