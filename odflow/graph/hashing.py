@@ -86,10 +86,10 @@ def _hash_file(path: str, seen: str, buffer: memoryview) -> Hashed:
     except OSError as error:
         error.filename = path
         raise
-    lasting = stamp(state) == seen and _settled(state.st_mtime_ns, began)
+    lasting = stamp(state) == seen and _settled(max(state.st_mtime_ns, state.st_ctime_ns), began)
     return Hashed(hasher.hexdigest(), lasting)
 
 
-def _settled(mtime_ns: int, began: int) -> bool:
-    """Whether a write after `began` is bound to leave another time than `mtime_ns`."""
-    return mtime_ns < began - (_FINE_TICK if mtime_ns % 1_000_000 else _COARSE_TICK)
+def _settled(changed_ns: int, began: int) -> bool:
+    """Whether a write after `began` is bound to leave another time than `changed_ns`."""
+    return changed_ns < began - (_FINE_TICK if changed_ns % 1_000_000 else _COARSE_TICK)

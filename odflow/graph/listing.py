@@ -9,8 +9,13 @@ from odflow.errors import InputError
 
 
 def stamp(state: os.stat_result) -> str:
-    """What tells one state of a file from another without reading it: size, mtime in ns, inode."""
-    return f"{state.st_size} {state.st_mtime_ns} {state.st_ino}"
+    """What tells one state of a file from another without reading it.
+
+    Size, times of modification and change in ns, inode. Whoever copies may set the first time, as tar,
+    rsync and cp do, and a freed inode is given again at once; the kernel alone sets the second, at
+    each write, rename and change of permissions.
+    """
+    return f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_ino}"
 
 
 def list_files(folder: str) -> list[str]:
@@ -32,7 +37,8 @@ def list_files(folder: str) -> list[str]:
                 if item.is_file(follow_symlinks=False):
                     state = item.stat(follow_symlinks=False)
                     # This loop is what an unchanged folder costs, so `stamp` is written out.
-                    lines.append(f"{prefix}{item.name}\0{state.st_size} {state.st_mtime_ns} {state.st_ino}")
+                    times = f"{state.st_mtime_ns} {state.st_ctime_ns}"
+                    lines.append(f"{prefix}{item.name}\0{state.st_size} {times} {state.st_ino}")
                 elif item.is_dir(follow_symlinks=False):
                     inside = (*above[:-1], f"{above[-1]}/{item.name}")
                     waiting.append((item.path, f"{prefix}{item.name}/", inside))
@@ -42,6 +48,19 @@ def list_files(folder: str) -> list[str]:
                     lines.append(f"{prefix}{item.name}\0{stamp(item.stat())}")
     lines.sort()
     return lines
+
+
+def stamps(path: Path) -> list[str]:
+    """The stamp of a file, or of each file below a folder with its name; none where nothing is.
+
+    Raises:
+        InputError: as `list_files`.
+        OSError: it cannot be looked at.
+    """
+    try:
+        return list_files(str(path)) if path.is_dir() else [f"\0{stamp(path.stat())}"]
+    except FileNotFoundError:
+        return []
 
 
 def _target(link: str, above: tuple[str, ...]) -> str:

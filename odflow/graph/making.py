@@ -17,6 +17,7 @@ from odflow.graph.content import Content, changes
 from odflow.graph.disk import make_folder, remove
 from odflow.graph.execute import can_go_on
 from odflow.graph.key import Recipe, recipe
+from odflow.graph.listing import stamps
 from odflow.graph.plan import Step
 from odflow.graph.record import State
 from odflow.graph.result import Result
@@ -96,10 +97,11 @@ class Maker:
     def _run(self, step: Step, staging: Path) -> Kept:
         key, stage = _known(step)
         try:
-            began = time.monotonic()
+            before, began = _stamps(stage), time.monotonic()
             ended = self._with_retries(step, staging)
             seconds = time.monotonic() - began
             self._check_inputs(step)
+            _check_stamps(before, _stamps(stage))
             result = self.store.publish(key.key, stage, ended.said, seconds, ended.counts)
             return Kept(result, "done", ended.peak)
         except BaseException as error:
@@ -175,6 +177,28 @@ def _known(step: Step) -> tuple[Recipe, Stage]:
     assert step.recipe is not None, "every stage before it has a result"
     assert step.stage is not None
     return step.recipe, step.stage
+
+
+def _stamps(stage: Stage) -> dict[Path, list[str]]:
+    """What tells one state of a stage's inputs, and of the files that they name, from another."""
+    paths = [path for given in stage.input_paths().values() for path in given]
+    return {path: stamps(path) for path in (*paths, *stage.also_reads())}
+
+
+def _check_stamps(before: dict[Path, list[str]], after: dict[Path, list[str]]) -> None:
+    """See that no file was another while the stage ran, and is as it was again.
+
+    Raises:
+        InputError: names the first.
+    """
+    for path, lines in before.items():
+        touched = sorted(set(lines) ^ set(after[path]))
+        if touched:
+            name = touched[0].partition("\0")[0]
+            raise InputError(
+                f"{path / name if name else path}: was moved away and back, or touched, while the stage ran, "
+                "so its result is not kept. Run again."
+            )
 
 
 def _changed(path: Path, before: Content, after: Content) -> OdflowError:

@@ -148,18 +148,28 @@ class Planner:
             before = [source["digest"] for source in last.inputs.get(name, [])]
             after = list(step.recipe.inputs.get(name, []))
             if before != after:
-                found.append(self._changed_files(name, before, step.contents.get(name, [])))
+                sources = step.node.sources().get(name, [])
+                found.append(self._changed_files(name, sources, before, step.contents.get(name, [])))
         if last.also_reads != combined(step.recipe.also_reads):
             found.append("files that its inputs name changed")
         return found
 
-    def _changed_files(self, name: str, before: list[str], after: list[Content]) -> str:
-        """``images: 3 files added, 1 changed``, where it is known what the folder held."""
-        if len(before) == len(after) == 1 and after[0].folder:
-            old = read_tree(self.store.folder, before[0])
-            if old is not None:
-                return f"{name}: {changes(old, after[0].entries)}"
-        return f"{name} changed"
+    def _changed_files(
+        self, name: str, sources: Sequence[Path | Reference], before: list[str], after: list[Content]
+    ) -> str:
+        """``images: 3 files added, 1 changed``, where it is known what the folder held; ``a.csv changed``."""
+        pairs = [
+            (source, old, new)
+            for source, old, new in zip(sources, before, after, strict=False)
+            if old != new.digest
+        ]
+        if len(before) != len(after) or len(pairs) != 1:
+            return f"{name} changed"
+        source, old, new = pairs[0]
+        if not new.folder:
+            return f"{source} changed" if isinstance(source, Path) else f"{name} changed"
+        tree = read_tree(self.store.folder, old) if len(after) == 1 else None
+        return f"{name} changed" if tree is None else f"{name}: {changes(tree, new.entries)}"
 
 
 def plan(pipeline: Pipeline, selection: Selection, planner: Planner) -> list[Step]:

@@ -161,7 +161,7 @@ def _same(content: Content, source: Path, target: Path) -> bool:
 def _listed(folder: Path) -> list[str]:
     """Name, size and time of modification of all files below a folder; none when it cannot be looked at."""
     try:
-        return [line.rpartition(" ")[0] for line in list_files(str(folder))]
+        return [line.rsplit(" ", 2)[0] for line in list_files(str(folder))]
     except (OSError, InputError):
         return []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -189,6 +190,51 @@ def test_an_input_that_changes_meanwhile_spoils_the_result(tmp_path: Path, odflo
     assert not list(tmp_path.glob(".odflow/results/*"))
     assert not (tmp_path / "runs/p/meddle/text.txt").exists()
     assert odflow("run", "p.yaml").returncode == 0, "now it changes nothing any more"
+
+
+@pytest.mark.parametrize("how", ["swap", "touch"])
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_an_input_that_was_another_meanwhile_spoils_the_result(
+    tmp_path: Path, odflow: Odflow, kind: str, how: str
+) -> None:
+    """Its content is as it was before; the ctime tells that it need not have been so all the time."""
+    (tmp_path / "data").mkdir()
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / "data" / name).write_text(f"{name}\n")
+    source = "data" if kind == "folder" else "data/b.txt"
+    (tmp_path / "p.yaml").write_text(f"stages: {{meddle: {{source: {source}, how: {how}}}}}")
+    told = odflow("run", "p.yaml")
+    assert told.returncode == 2
+    assert "meddle: data/b.txt: was moved away and back, or touched, while the stage ran" in told.stderr
+    assert not list(tmp_path.glob(".odflow/results/*"))
+
+
+@pytest.mark.parametrize("how", ["tar --mtime=@0", "cp", "rsync"])
+def test_another_file_with_the_size_and_the_time_of_the_last_is_seen_by_ctime(
+    tmp_path: Path, odflow: Odflow, how: str
+) -> None:
+    if shutil.which(how.split()[0]) is None:
+        pytest.skip(f"{how} is not installed")
+    data, new = tmp_path / "data", tmp_path / "new"
+    for folder, text in ((data, "one\n"), (new, "two\n")):
+        folder.mkdir()
+        (folder / "t.csv").write_text(text)
+        os.utime(folder / "t.csv", (0, 0))
+    (tmp_path / "p.yaml").write_text("stages: {keep: {uses: slow_write, source: data/t.csv, lines: 1}}")
+    assert odflow("run", "p.yaml").returncode == 0
+    assert odflow("plan", "p.yaml").stdout.split()[4] == "cached"
+    if how == "cp":
+        command = ["cp", "--preserve=timestamps", new / "t.csv", data]
+    elif how == "rsync":
+        command = ["rsync", "-t", "--inplace", "--ignore-times", new / "t.csv", data]
+    else:
+        subprocess.run([*how.split(), "-cf", tmp_path / "tar", "-C", new, "t.csv"], check=True)
+        command = ["tar", "-xf", tmp_path / "tar", "-C", data]
+    subprocess.run(command, check=True)
+    assert (data / "t.csv").stat().st_mtime == 0
+    assert "keep   run    data/t.csv changed" in odflow("plan", "p.yaml").stdout
+    told = odflow("run", "p.yaml")
+    assert "keep: runs (data/t.csv changed)" in told.stderr
 
 
 def descendants(pid: int) -> list[int]:

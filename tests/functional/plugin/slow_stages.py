@@ -164,12 +164,24 @@ class Meddle(Stage):
     """Change an input while it reads it."""
 
     source: InputPath = Field(description="what is changed")
+    how: Literal["write", "swap", "touch"] = Field("write", description="swap: away and back again")
 
     text: OutputFile = output("text.txt", "a word")
 
     def run(self, job: Job) -> None:
         victim = self.source / "b.txt" if self.source.is_dir() else self.source
-        victim.write_text("meddled\n")
+        if self.how == "write":
+            if victim.read_text() != "meddled\n":
+                victim.write_text("meddled\n")
+        elif self.how == "touch":
+            before = victim.stat()
+            victim.write_bytes(victim.read_bytes())
+            os.utime(victim, ns=(before.st_atime_ns, before.st_mtime_ns))
+        else:
+            away = victim.with_name("away")
+            victim.rename(away)
+            victim.write_text("another\n")
+            away.replace(victim)
         self.text.write_text("done\n")
 
 

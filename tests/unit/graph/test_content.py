@@ -1,9 +1,11 @@
 """Digests of files and folders."""
 
 import hashlib
+import mmap
 import os
+import shutil
 import subprocess
-import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,8 +18,10 @@ from odflow.errors import InputError
 from odflow.graph import content as content_module
 from odflow.graph import hashing as hashing_module
 from odflow.graph.content import Content, Digests, Entry, changes
+from odflow.graph.hashing import Hashed, hash_files
 from odflow.graph.listing import list_files
 from odflow.graph.memory import Memory
+from tests.settled import settle
 
 # Letters on both sides of the slash, a newline, a byte that is no UTF-8, and a letter that Python
 # sorts after that byte though its own bytes come before it.
@@ -27,9 +31,6 @@ NAMES = st.lists(st.text("ab-0\n\udcff\U0001f436", min_size=1, max_size=3), min_
 TREES = st.dictionaries(NAMES, st.binary(max_size=20), min_size=1, max_size=5).filter(
     lambda tree: not any(other.startswith(name + "/") for name in tree for other in tree)
 )
-
-
-LONG_AGO = 1_600_000_000_123_456_789
 
 
 def put(folder: Path, tree: dict[str, bytes]) -> Path:
@@ -111,19 +112,23 @@ def test_an_empty_folder_has_a_digest(tmp_path: Path) -> None:
     assert Digests().content(tmp_path).digest == f"tree:{hashlib.sha256().hexdigest()}"
 
 
-def swap(path: Path, data: bytes) -> None:
-    """Change bytes in a way that no stamp shows: only what is remembered can tell the old digest."""
-    state = path.stat()
-    assert len(data) == state.st_size
-    with path.open("r+b") as file:
-        file.write(data)
-    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
-
-
 def age(folder: Path) -> Path:
-    for name in (line.partition("\0")[0] for line in list_files(str(folder))):
-        os.utime(folder / name, ns=(LONG_AGO, LONG_AGO))
+    settle(folder)
     return folder
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are read from now on, as long as nobody clears it."""
+    names: list[str] = []
+
+    def hash_and_note(files: Iterable[tuple[str, str]]) -> Iterator[Hashed]:
+        given = list(files)
+        names.extend(Path(path).name for path, _ in given)
+        return hash_files(given)
+
+    monkeypatch.setattr(content_module, "hash_files", hash_and_note)
+    return names
 
 
 @pytest.fixture
@@ -131,7 +136,7 @@ def memory(tmp_path: Path) -> Memory:
     return Memory(tmp_path / ".odflow" / "digests.sqlite")
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(tree=TREES)
 def test_what_is_remembered_is_what_was_read(
     tree: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
@@ -146,22 +151,24 @@ def test_what_is_remembered_is_what_was_read(
         assert all(found.below(name) == read.below(name) for name in tree)
 
 
-def test_an_unchanged_folder_is_not_read(tmp_path: Path, memory: Memory) -> None:
+def test_an_unchanged_folder_is_not_read(tmp_path: Path, memory: Memory, read: list[str]) -> None:
     folder = age(put(tmp_path / "folder", {"a": b"one", "deep/b": b"two"}))
     before = Digests(memory).content(folder)
-    swap(folder / "a", b"ONE")
-    swap(folder / "deep/b", b"TWO")
+    assert sorted(read) == ["a", "b"]
     assert Digests(memory).content(folder) == before
-    assert Digests().content(folder) != before
+    assert sorted(read) == ["a", "b"]
 
 
-def test_of_a_changed_folder_only_changed_files_are_read(tmp_path: Path, memory: Memory) -> None:
+def test_of_a_changed_folder_only_changed_files_are_read(
+    tmp_path: Path, memory: Memory, read: list[str]
+) -> None:
     folder = age(put(tmp_path / "folder", {"a": b"one", "b": b"two", "c": b"three"}))
     before = Digests(memory).content(folder)
-    swap(folder / "a", b"ONE")
     put(folder, {"b": b"four", "d": b"five"})
     (folder / "c").unlink()
+    read.clear()
     after = Digests(memory).content(folder)
+    assert sorted(read) == ["b", "d"]
     wanted = {"a": b"one", "b": b"four", "d": b"five"}
     assert {entry.path: entry.sha256 for entry in after.entries} == {
         name: hashlib.sha256(data).hexdigest() for name, data in wanted.items()
@@ -169,57 +176,127 @@ def test_of_a_changed_folder_only_changed_files_are_read(tmp_path: Path, memory:
     assert str(changes(before.entries, after.entries)) == "1 file added, 1 removed, 1 changed"
 
 
-def test_a_file_is_remembered_alone_as_in_its_folder(tmp_path: Path, memory: Memory) -> None:
+def test_a_file_is_remembered_alone_as_in_its_folder(tmp_path: Path, memory: Memory, read: list[str]) -> None:
     folder = age(put(tmp_path / "folder", {"a": b"one", "b": b"two"}))
     alone = Digests(memory).content(folder / "a")
-    swap(folder / "a", b"ONE")
     whole = Digests(memory).content(folder)
     assert whole.below("a") == alone
-    swap(folder / "b", b"TWO")
     assert Digests(memory).content(folder / "b") == whole.below("b")
+    assert read == ["a", "b"]
 
 
 @pytest.mark.parametrize("name", ["a", "."])
 def test_a_relative_path_is_remembered_by_where_it_leads(
-    tmp_path: Path, memory: Memory, monkeypatch: pytest.MonkeyPatch, name: str
+    tmp_path: Path, memory: Memory, monkeypatch: pytest.MonkeyPatch, read: list[str], name: str
 ) -> None:
     folder = age(put(tmp_path / "one", {"a": b"one"}))
     monkeypatch.chdir(folder)
     before = Digests(memory).content(Path(name))
-    swap(folder / "a", b"ONE")
     monkeypatch.chdir(tmp_path)
     assert Digests(memory).content(folder / name) == before
+    assert read == ["a"]
+
+
+def utime(path: Path, before: os.stat_result) -> None:
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def in_place(path: Path, data: bytes) -> None:
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.write(data)
+    utime(path, before)
+
+
+def by_a_rename(path: Path, data: bytes) -> None:
+    before = path.stat()
+    path.with_name("other").write_bytes(data)
+    utime(path.with_name("other"), before)
+    path.with_name("other").replace(path)
+
+
+def over_a_link(path: Path, data: bytes) -> None:
+    """As in the folders of Nix and of container layers: another name of the same inode."""
+    os.link(path, path.with_name("same"))
+    in_place(path.with_name("same"), data)
+    path.with_name("same").unlink()
+
+
+def by_unlink_and_create(path: Path, data: bytes) -> None:
+    """File systems give a freed inode again at once."""
+    before = path.stat()
+    path.unlink()
+    path.write_bytes(data)
+    utime(path, before)
+
+
+def by_cp(path: Path, data: bytes) -> None:
+    other = path.with_name("other")
+    other.write_bytes(data)
+    utime(other, path.stat())
+    subprocess.run(["cp", "--preserve=timestamps", other, path], check=True)
+    other.unlink()
+
+
+def by_tar(path: Path, data: bytes) -> None:
+    folder = path.with_name("packed")
+    folder.mkdir()
+    (folder / path.name).write_bytes(data)
+    utime(folder / path.name, path.stat())
+    subprocess.run(["tar", "--format=pax", "-cf", folder / "tar", "-C", folder, path.name], check=True)
+    subprocess.run(["tar", "-xf", folder / "tar", "-C", path.parent], check=True)
+    shutil.rmtree(folder)
+
+
+def by_a_memory_map(path: Path, data: bytes) -> None:
+    before = path.stat()
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+        mapped[:] = data
+        mapped.flush()
+    utime(path, before)
 
 
 @pytest.mark.parametrize(
-    ("written", "remembered"),
-    [
-        pytest.param(lambda now: now // 10**6 * 10**6 - 10**9, False, id="a second ago, on a coarse clock"),
-        pytest.param(lambda now: now // 10**9 * 10**9 - 3 * 10**9, True, id="3 seconds ago"),
-        pytest.param(lambda now: now // 10**6 * 10**6 + 1 - 10**8, True, id="0.1 s ago, on a fine clock"),
-        pytest.param(lambda now: now + 10**12, False, id="by a clock that is ahead"),
-    ],
+    "change", [in_place, by_a_rename, over_a_link, by_unlink_and_create, by_cp, by_tar, by_a_memory_map]
 )
 @pytest.mark.parametrize("kept", [True, False])
+def test_a_change_that_keeps_size_and_time_is_seen_by_ctime(
+    tmp_path: Path, memory: Memory, change: Callable[[Path, bytes], None], kept: bool
+) -> None:
+    folder = age(put(tmp_path / "folder", {"a": b"one"}))
+    digests = Digests(memory) if kept else Digests()
+    before, state = digests.content(folder), (folder / "a").stat()
+    change(folder / "a", b"ONE")
+    now = (folder / "a").stat()
+    assert (now.st_size, now.st_mtime_ns) == (state.st_size, state.st_mtime_ns)
+    again = Digests(memory) if kept else digests
+    assert again.content(folder) != before
+    assert again.content(folder / "a") == Digests().content(folder / "a")
+
+
+@pytest.mark.parametrize(
+    ("later", "remembered"),
+    [
+        pytest.param(-(10**12), False, id="by a clock that is ahead"),
+        pytest.param(0, False, id="now"),
+        pytest.param(4 * 10**7, False, id="0.04 s ago"),
+        pytest.param(10**8, True, id="0.1 s ago"),
+    ],
+)
 def test_a_file_that_may_change_within_a_tick_is_not_remembered(
     tmp_path: Path,
     memory: Memory,
     monkeypatch: pytest.MonkeyPatch,
-    written: object,
+    read: list[str],
+    later: int,
     remembered: bool,
-    kept: bool,
 ) -> None:
     folder = put(tmp_path / "folder", {"a": b"one"})
-    now = time.time_ns()
-    monkeypatch.setattr(hashing_module, "time", SimpleNamespace(time_ns=lambda: now))  # as on a fast machine
-    stamp = written(now)  # type: ignore[operator]
-    os.utime(folder / "a", ns=(stamp, stamp))
-    digests = Digests(memory) if kept else Digests()
-    before = digests.content(folder)
-    swap(folder / "a", b"ONE")
-    again = Digests(memory) if kept else digests
-    assert (again.content(folder) == before) == remembered
-    assert (again.content(folder / "a") == before.below("a")) == remembered
+    written = (folder / "a").stat().st_ctime_ns
+    monkeypatch.setattr(hashing_module, "time", SimpleNamespace(time_ns=lambda: written + later))
+    Digests(memory).content(folder)
+    Digests(memory).content(folder)
+    assert len(read) == (1 if remembered else 2)
 
 
 def test_a_file_that_vanishes_meanwhile_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

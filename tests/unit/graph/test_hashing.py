@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odflow.graph.hashing import hash_files
+from odflow.graph.hashing import _settled, hash_files
 from odflow.graph.listing import stamp
+from tests.settled import settle
 
 SIZES = [0, 1, 55, 56, 64, 2047, 2048, 2**18 - 1, 2**18, 2**18 + 1, 5 * 2**20]
 
@@ -37,15 +38,30 @@ def test_only_an_old_file_that_is_as_it_was_seen_lasts(tmp_path: Path) -> None:
     old, fresh, grown = (tmp_path / name for name in ("old", "fresh", "grown"))
     for path in (old, fresh, grown):
         path.write_text("text")
-    for path in (old, grown):
-        os.utime(path, (1, 1))
+    settle(tmp_path)
     soon = time.time() + 60  # a slow machine must not make it old
     os.utime(fresh, (soon, soon))
-    seen = stamped([old, fresh, grown])
-    with grown.open("a") as file:
-        file.write("more")
-    os.utime(grown, (1, 1))
+    seen, before = stamped([old, fresh, grown]), grown.stat()
+    with grown.open("r+") as file:
+        file.write("TEXT")
+    os.utime(grown, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert [hashed.lasting for hashed in hash_files(seen)] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("changed", "began", "settled"),
+    [
+        (10**18, 10**18 + 10**9, False),  # no fraction of a millisecond: perhaps a clock of two seconds
+        (10**18, 10**18 + 3 * 10**9, True),
+        (10**18 + 1, 10**18 + 10**8, True),
+        (10**18 + 1, 10**18 + 10**7, False),
+        (10**18 + 1, 10**18, False),
+    ],
+)
+def test_a_write_leaves_another_time_after_a_tick_of_the_clock(
+    changed: int, began: int, settled: bool
+) -> None:
+    assert _settled(changed, began) == settled
 
 
 @pytest.mark.parametrize("count", [1, 500])

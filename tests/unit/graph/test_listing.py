@@ -22,14 +22,18 @@ def test_files_are_those_that_find_tells_with_their_stamps(tmp_path: Path) -> No
     (tmp_path / "linked").symlink_to("a")
     (tmp_path / "dangling").symlink_to("nowhere")
     told = subprocess.run(
-        ["find", "-L", tmp_path, "-type", "f", "-printf", r"%P\0%s %T@ %i\0"], capture_output=True, check=True
+        ["find", "-L", tmp_path, "-type", "f", "-printf", r"%P\0%s %T@ %C@ %i\0"],
+        capture_output=True,
+        check=True,
     )
     words = os.fsdecode(told.stdout).split("\0")[:-1]
     wanted = []
     for name, stamp in zip(words[0::2], words[1::2], strict=True):
-        size, seconds, inode = stamp.split()
-        whole, _, part = seconds.partition(".")
-        wanted.append(f"{name}\0{size} {whole}{part[:9]} {inode}")
+        size, *times, inode = stamp.split()
+        parts = [time.partition(".") for time in times]
+        wanted.append(
+            " ".join([f"{name}\0{size}", *(f"{whole}{part[:9]}" for whole, _, part in parts), inode])
+        )
     assert list_files(str(tmp_path)) == sorted(wanted)
     assert len(wanted) == 6 + 1 + 2
 

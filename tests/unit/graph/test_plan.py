@@ -49,7 +49,7 @@ def test_a_parameter_is_named_with_its_values(chain: Any) -> None:
 def test_an_input_is_named(chain: Any) -> None:
     chain.run()
     Path("in.txt").write_text("other")
-    assert chain.reasons() == {"write": "", "spread": "source changed", "join": "spread will run"}
+    assert chain.reasons() == {"write": "", "spread": "in.txt changed", "join": "spread will run"}
 
 
 def test_a_version_is_named(chain: Any) -> None:
