@@ -52,6 +52,12 @@ class DetectorStage(Stage):
         description="run a model with operations that reach files, Python or the network; a model is a "
         "program: only where you trust who made it",
     )
+    max_pixels: int = Field(
+        50_000_000,
+        ge=1,
+        le=178_956_970,
+        description="images with more pixels are unreadable: detect counts and names them, evaluate ends",
+    )
 
     def tensors(self) -> TensorNames:
         """What the model calls its tensors."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from odflow.errors import ImageError
-from odflow.formats.images import image_format, open_image
+from odflow.formats.images import check_pixels, image_format, open_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,6 @@ Verify = Literal["pixels", "structure"]
 
 _JPEG_END = b"\xff\xd9"
 _PNG_END = b"\0\0\0\0IEND\xae\x42\x60\x82"
-MOST_PIXELS = 178_956_970  # where Pillow refuses to open an image
 
 _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
 _MARKERS = np.ones(256, np.bool_)
@@ -57,7 +56,7 @@ def check_image(place: Path | str, data: bytes, verify: Verify = "pixels") -> Si
         Its size as it is stored: not turned by EXIF.
 
     Raises:
-        ImageError: no such image, cut off, damaged, above Pillow's limit of pixels.
+        ImageError: no such image, cut off, damaged, or of more pixels than `MOST_PIXELS`.
     """
     form = image_format(data)
     if form == "jpeg":
@@ -118,8 +117,7 @@ def _check_jpeg(place: Path | str, data: bytes, verify: Verify) -> Size:
         scans += marker == 0xDA
     if size is None or not scans or not min(size):
         raise ImageError(f"{place}: cannot be decoded (a JPEG without image data).")
-    if size.width * size.height > MOST_PIXELS:
-        raise ImageError(f"{place}: {size.width}x{size.height} pixels are more than can be read.")
+    check_pixels(place, *size)
     if verify == "pixels":
         _decode_jpeg(place, data, components)
     return size

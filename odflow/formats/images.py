@@ -5,6 +5,7 @@ What an image is, its content says, not its name: JPEG, PNG, BMP or WebP.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
     from PIL import ImageFile as PillowFile
+
+MOST_PIXELS = 50_000_000
+"""Of an image that is decoded, unless a stage's `max_pixels` says otherwise: few bytes may hold many."""
+
+PIXELS_OPENED = 178_956_970
+"""Where Pillow refuses to open an image: twice its MAX_IMAGE_PIXELS."""
 
 _IN_RECORDS = (*READ, "GIF")
 _EXIF_ORIENTATION = 0x0112
@@ -52,14 +59,14 @@ def image_size(path: Path) -> ImageSize:
     Raises:
         ImageError: not a readable image, as far as its header tells.
     """
-    with open_image(path) as image:
+    with open_image(path, most_pixels=PIXELS_OPENED) as image:  # of which no pixel is decoded
         turn = orientation(image)
         width, height = reversed(image.size) if turn >= 5 else image.size
         form = "jpeg" if image.format == "MPO" else str(image.format).lower()
         return ImageSize(width, height, form, turn)  # type: ignore[arg-type]
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path, most_pixels: int = MOST_PIXELS) -> NDArray[np.uint8]:
     """Read an image as upright RGB.
 
     Turned by its EXIF orientation. Grey becomes three equal channels, a palette its
@@ -69,27 +76,31 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
     Args:
         path: a JPEG, PNG, BMP or WebP file, whatever its name.
+        most_pixels: of the image, by its header.
 
     Returns:
         (height, width, 3) uint8, not to be written to.
 
     Raises:
-        ImageError: missing, no image, cut off, damaged, or above Pillow's limit of pixels.
+        ImageError: missing, no image, cut off, damaged, or of more pixels.
     """
     import numpy as np
 
-    with open_image(path) as image:
+    with open_image(path, most_pixels=most_pixels) as image:
         return np.asarray(upright_rgb(image))
 
 
 @contextmanager
-def open_image(path: Path, data: bytes | None = None, *, gif: bool = False) -> Iterator[PillowFile.ImageFile]:
+def open_image(
+    path: Path, data: bytes | None = None, *, gif: bool = False, most_pixels: int = MOST_PIXELS
+) -> Iterator[PillowFile.ImageFile]:
     """Open an image with Pillow; whatever goes wrong with it inside the block is an ImageError.
 
     Args:
         path: the file; what errors name.
         data: the file's bytes, where they were read before.
         gif: open a GIF, too: records may hold them.
+        most_pixels: an image of more is refused before any is decoded.
 
     Yields:
         The image, as Pillow opens it: its header is read, its pixels are not.
@@ -101,6 +112,7 @@ def open_image(path: Path, data: bytes | None = None, *, gif: bool = False) -> I
             check_regular(path)
         file = path if data is None else BytesIO(data)
         with Image.open(file, formats=_IN_RECORDS if gif else READ) as image:
+            check_pixels(path, image.width, image.height, most_pixels)
             yield image
     except ImageError:
         raise
@@ -108,8 +120,33 @@ def open_image(path: Path, data: bytes | None = None, *, gif: bool = False) -> I
         raise ImageError(f"{path}: no such image.") from None
     except UnidentifiedImageError:
         raise ImageError(f"{path}: is no JPEG, PNG, BMP or WebP image, {_instead(path, data)}") from None
+    except Image.DecompressionBombError as error:
+        found = re.search(r"\d+", str(error))
+        raise _too_large(path, int(found[0]) if found else PIXELS_OPENED, most_pixels) from None
     except Exception as error:  # Pillow's decoders raise errors of many kinds
         raise ImageError(f"{path}: cannot be decoded ({error or type(error).__name__}).") from None
+
+
+def check_pixels(place: Path | str, width: int, height: int, most_pixels: int = MOST_PIXELS) -> None:
+    """See that an image is not too large to be decoded.
+
+    Args:
+        place: what errors name.
+        width, height: by the image's header.
+        most_pixels: as many as it may have.
+
+    Raises:
+        ImageError: it has more.
+    """
+    if width * height > most_pixels:
+        raise _too_large(place, width * height, most_pixels)
+
+
+def _too_large(place: Path | str, pixels: int, most: int) -> ImageError:
+    way_out = ", or set max_pixels where the stage has it" if pixels <= PIXELS_OPENED else ""
+    return ImageError(
+        f"{place}: has {pixels} pixels; wanted at most {min(most, PIXELS_OPENED)}. Make it smaller{way_out}."
+    )
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
@@ -129,7 +166,7 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     return rgb if how is None else rgb.transpose(how)
 
 
-def read_stored(place: Path, data: bytes) -> NDArray[np.uint8]:
+def read_stored(place: Path, data: bytes, most_pixels: int = MOST_PIXELS) -> NDArray[np.uint8]:
     """Decode the image of a record as TensorFlow's `decode_jpeg` and `decode_image` do.
 
     As `read_image`, but not turned by EXIF: boxes and masks of a record are those of the pixels
@@ -139,16 +176,17 @@ def read_stored(place: Path, data: bytes) -> NDArray[np.uint8]:
     Args:
         place: what errors name.
         data: a JPEG, PNG, GIF, BMP or WebP image.
+        most_pixels: of the image, by its header.
 
     Returns:
         (height, width, 3) uint8, not to be written to.
 
     Raises:
-        ImageError: no such image, cut off, damaged, or above Pillow's limit of pixels.
+        ImageError: no such image, cut off, damaged, or of more pixels.
     """
     import numpy as np
 
-    with open_image(place, data, gif=True) as image:
+    with open_image(place, data, gif=True, most_pixels=most_pixels) as image:
         if image.mode != "CMYK":
             return np.asarray(_rgb(image))
         inks = np.asarray(image).astype(np.uint16)  # Pillow takes all for inverted, as Adobe writes them

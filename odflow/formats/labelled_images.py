@@ -13,7 +13,7 @@ from odflow.errors import ImageError, InputError, TableError, nearest
 from odflow.formats.detections import check_pixels, read_detections
 from odflow.formats.example import example_views, feature_value
 from odflow.formats.image_check import Size
-from odflow.formats.images import ImageFile, ImageSize, image_size, read_image
+from odflow.formats.images import MOST_PIXELS, ImageFile, ImageSize, image_size, read_image
 from odflow.formats.label_map import LabelMap
 from odflow.formats.object_check import KINDS
 from odflow.formats.object_classes import object_classes
@@ -53,15 +53,19 @@ class LabelledImage:
     area: NDArray[np.float64] | None
     size: tuple[int, int] | None = None
 
-    def read(self) -> NDArray[np.uint8]:
+    def read(self, most_pixels: int = MOST_PIXELS) -> NDArray[np.uint8]:
         """Decode the image: a file as `read_image` does, the picture of a record as TensorFlow does.
 
+        Args:
+            most_pixels: of the image, by its header.
+
         Raises:
-            ImageError: it cannot be decoded, or has another size than its record says.
+            ImageError: it cannot be decoded, has more pixels, or another size than its record says.
         """
         if self.data is None:
-            return read_image(self.path)
-        return read_record_image(self.path / self.name, self.data, Size(*self.size) if self.size else None)
+            return read_image(self.path, most_pixels)
+        stated = Size(*self.size) if self.size else None
+        return read_record_image(self.path / self.name, self.data, stated, most_pixels)
 
 
 def labelled_images_of_table(

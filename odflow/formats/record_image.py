@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from odflow.errors import ImageError
 from odflow.formats.image_check import Size, Verify, check_image
-from odflow.formats.images import image_format, open_image, orientation, read_stored
+from odflow.formats.images import (
+    MOST_PIXELS,
+    PIXELS_OPENED,
+    image_format,
+    open_image,
+    orientation,
+    read_stored,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,21 +27,24 @@ if TYPE_CHECKING:
 _BMP_MODES = ("L", "RGB", "RGBA")
 
 
-def read_record_image(place: Path | str, data: bytes, stated: Size | None = None) -> NDArray[np.uint8]:
+def read_record_image(
+    place: Path | str, data: bytes, stated: Size | None = None, most_pixels: int = MOST_PIXELS
+) -> NDArray[np.uint8]:
     """Decode the picture of a record, as `read_stored` does.
 
     Args:
         place: what errors name.
         data: what image/encoded holds.
         stated: what image/width and image/height say.
+        most_pixels: of the picture, by its header.
 
     Returns:
         (height, width, 3) uint8, not to be written to.
 
     Raises:
-        ImageError: it cannot be decoded, or has another size.
+        ImageError: it cannot be decoded, has another size, or more pixels.
     """
-    pixels = read_stored(Path(place), data)
+    pixels = read_stored(Path(place), data, most_pixels)
     _check_size(place, data, stated, Size(pixels.shape[1], pixels.shape[0]))
     return pixels
 
@@ -70,7 +80,7 @@ def check_record_image(
 def _check_size(place: Path | str, data: bytes, stated: Size | None, found: Size) -> None:
     if stated is None or stated == found:
         return
-    with open_image(Path(place), data, gif=True) as image:
+    with open_image(Path(place), data, gif=True, most_pixels=PIXELS_OPENED) as image:
         turn = orientation(image)
     why = f"; EXIF turns it (orientation {turn}), TensorFlow does not" if turn > 1 else ""
     raise ImageError(

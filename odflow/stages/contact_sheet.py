@@ -33,6 +33,12 @@ class ContactSheet(Stage):
     )
     columns: int = Field(4, ge=1, description="pictures in a row")
     width: int = Field(320, ge=80, le=4096, description="width of each picture in pixels")
+    max_pixels: int = Field(
+        50_000_000,
+        ge=1,
+        le=178_956_970,
+        description="images with more pixels are unreadable",
+    )
 
     sheet: OutputFile = output("contact_sheet.png", "the pictures with their boxes")
 
@@ -71,7 +77,8 @@ class ContactSheet(Stage):
             here, true = found[found["filename"] == name], truth[truth["filename"] == name]
             caption = f"{name}: {len(here)} found"
             caption += f", {len(true)} true" if self.ground_truth is not None else ""
-            sheet.add(read_image(path), [*_drawn(true, truth=True), *_drawn(here)], caption)
+            picture = read_image(path, self.max_pixels)
+            sheet.add(picture, [*_drawn(true, truth=True), *_drawn(here)], caption)
         note = f"{len(chosen)} of {len(names) or len(chosen)} images"
         note += ", dashed: ground truth" if self.ground_truth is not None else ""
         sheet.picture(note).save(self.sheet, "PNG", optimize=True)

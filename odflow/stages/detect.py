@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -31,7 +32,7 @@ _NAMED_AT_MOST = 20
 class Detect(DetectorStage):
     """Run a trained detector over images and write what it finds."""
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     resumes: ClassVar[bool] = True
 
     images: InputPath = Field(description="folder of images, or text file with one image a line")
@@ -96,7 +97,8 @@ class Detect(DetectorStage):
         if done:
             job.log.info("goes on after %d of %d images", done, len(images))
         todo, names = images[done:], self.tensors()
-        for image, seen in detect_all(self.model, todo, _read, job.map, names, self.trust_model):
+        read = partial(_read, most_pixels=self.max_pixels)
+        for image, seen in detect_all(self.model, todo, read, job.map, names, self.trust_model):
             look = self._look(image.name, seen)
             journal.append(look)
             yield look
@@ -205,7 +207,7 @@ class _Look(NamedTuple):
     resized: Sequence[int | None] = ()
 
 
-def _read(image: ImageFile) -> NDArray[np.uint8]:
+def _read(image: ImageFile, most_pixels: int) -> NDArray[np.uint8]:
     from odflow.formats.images import read_image
 
-    return read_image(image.path)
+    return read_image(image.path, most_pixels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -29,7 +30,7 @@ _DETECTIONS_AN_IMAGE = 100  # as many as COCO counts
 class Evaluate(DetectorStage):
     """Measure a model against ground truth with COCO's metrics."""
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     records: InputPaths | None = Field(
         None,
@@ -98,7 +99,8 @@ class Evaluate(DetectorStage):
         samples = self._samples(job, label_map)
         total = len(samples) if isinstance(samples, list) else None
         coco, unknown = CocoMetrics(label_map.names), UnknownIds(self.classes_file(), label_map.names)
-        seen = detect_all(self.model, samples, LabelledImage.read, job.map, self.tensors(), self.trust_model)
+        read = partial(LabelledImage.read, most_pixels=self.max_pixels)
+        seen = detect_all(self.model, samples, read, job.map, self.tensors(), self.trust_model)
         resized: Sequence[int | None] = ()
         with DetectionWriter(self.detections, label_map.names) as table:
             for sample, one in job.progress(seen, total=total, unit="image"):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Records(Stage):
     """Write images and their boxes as TFRecords for training."""
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     resumes: ClassVar[bool] = True
 
     detections: InputFile = Field(description="table of boxes in pixels, CSV or Parquet")

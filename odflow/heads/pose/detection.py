@@ -11,7 +11,7 @@ from uuid import uuid4
 import numpy as np
 
 from odflow.errors import ImageError
-from odflow.formats.images import read_image
+from odflow.formats.images import MOST_PIXELS, read_image
 from odflow.formats.keypoints import joint_columns
 from odflow.heads.pose.cutting import cut, widened
 from odflow.heads.pose.people import People
@@ -52,11 +52,13 @@ class Means:
         run: names the run.
         model: as `Head.load` takes it.
         crop: the network's input.
+        most_pixels: of an image, by its header.
     """
 
     run: str
     model: Path
     crop: Crop
+    most_pixels: int = MOST_PIXELS
 
 
 def find_joints(
@@ -64,6 +66,7 @@ def find_joints(
     crop: Crop,
     people: Iterable[People],
     spread: Spread,
+    most_pixels: int = MOST_PIXELS,
 ) -> Iterator[tuple[People, Found]]:
     """Find the joints of the people of many images, several images at once.
 
@@ -72,6 +75,7 @@ def find_joints(
         crop: the network's input.
         people: taken as the work goes on.
         spread: calls a function on every value, by workers, and gives the results in order.
+        most_pixels: an image of more cannot be read.
 
     Returns:
         Each image's people with what was found, in the order of `people`.
@@ -80,7 +84,7 @@ def find_joints(
         InputError: the model cannot be loaded, or is none of poses.
         StageError: the model failed.
     """
-    return work_in_chunks(look_at, Means(uuid4().hex, model, crop), people, spread)
+    return work_in_chunks(look_at, Means(uuid4().hex, model, crop, most_pixels), people, spread)
 
 
 def table_of(found: Iterable[tuple[People, Found]], joints: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
@@ -120,7 +124,7 @@ def table_of(found: Iterable[tuple[People, Found]], joints: Sequence[str]) -> tu
 def look_at(chunk: Chunk[Means, People]) -> list[Found]:
     """Find the joints in a few images, as one of `find_joints`'s workers."""
     network = POSE.shared(chunk.means.model, chunk.means.run)
-    views = [_view(people, chunk.means.crop) for people in chunk.items]
+    views = [_view(people, chunk.means) for people in chunk.items]
     crops = [one for view in views for one in view.crops]
     batches = (np.stack(crops[start : start + _BATCH]) for start in range(0, len(crops), _BATCH))
     joints = np.concatenate([network.run(batch) for batch in batches]) if crops else _NOBODY
@@ -152,9 +156,10 @@ class _View:
         return Found(self.height, self.width, in_image.astype(np.float32), self.error)
 
 
-def _view(people: People, crop: Crop) -> _View:
+def _view(people: People, means: Means) -> _View:
+    crop = means.crop
     try:
-        image = read_image(people.image.path)
+        image = read_image(people.image.path, means.most_pixels)
     except ImageError as error:
         return _View(0, 0, np.empty((0, 4)), error=str(error).removeprefix(f"{people.image.path}: "))
     height, width = image.shape[:2]

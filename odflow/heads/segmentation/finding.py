@@ -11,7 +11,7 @@ from uuid import uuid4
 import numpy as np
 
 from odflow.errors import ImageError, InputError
-from odflow.formats.images import read_image
+from odflow.formats.images import MOST_PIXELS, read_image
 from odflow.formats.mask_classes import BACKGROUND
 from odflow.formats.masks import IGNORE
 from odflow.heads.segmentation.drawing import encode_coloured, palette
@@ -72,15 +72,21 @@ class Means:
         run: names the run.
         model: as `Head.load` takes it.
         classes: its classes.
+        most_pixels: of an image, by its header.
     """
 
     run: str
     model: Path
     classes: tuple[str, ...]
+    most_pixels: int = MOST_PIXELS
 
 
 def find_masks(
-    model: Path, classes: tuple[str, ...], places: Iterable[Place], spread: Spread
+    model: Path,
+    classes: tuple[str, ...],
+    places: Iterable[Place],
+    spread: Spread,
+    most_pixels: int = MOST_PIXELS,
 ) -> Iterator[tuple[Place, Found]]:
     """Find the masks of many images, several images at once.
 
@@ -89,6 +95,7 @@ def find_masks(
         classes: its classes.
         places: taken as the work goes on.
         spread: calls a function on every value, by workers, and gives the results in order.
+        most_pixels: an image of more cannot be read.
 
     Returns:
         Each image with its mask, in the order of `places`.
@@ -97,14 +104,14 @@ def find_masks(
         InputError: the model cannot be loaded, or boxes are of an image of another size.
         StageError: the model failed.
     """
-    return work_in_chunks(look_at, Means(uuid4().hex, model, classes), places, spread)
+    return work_in_chunks(look_at, Means(uuid4().hex, model, classes, most_pixels), places, spread)
 
 
 def look_at(chunk: Chunk[Means, Place]) -> list[Found]:
     """Find the masks of a few images, as one of `find_masks`'s workers."""
     means = chunk.means
     graph = SEGMENTATION.shared(means.model, means.run)
-    return [_look(graph, place, means.classes) for place in chunk.items]
+    return [_look(graph, place, means) for place in chunk.items]
 
 
 def mask_in_boxes(
@@ -138,10 +145,10 @@ def mask_in_boxes(
     return mask
 
 
-def _look(graph: HeadGraph, place: Place, classes: tuple[str, ...]) -> Found:
-    path, boxes = place.image.path, place.boxes
+def _look(graph: HeadGraph, place: Place, means: Means) -> Found:
+    path, boxes, classes = place.image.path, place.boxes, means.classes
     try:
-        image = read_image(path)
+        image = read_image(path, means.most_pixels)
     except ImageError as error:
         return Found(0, 0, b"", str(error).removeprefix(f"{path}: "))
     height, width = image.shape[:2]

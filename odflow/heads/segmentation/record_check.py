@@ -12,6 +12,7 @@ import numpy as np
 
 from odflow.errors import InputError
 from odflow.formats.example import decode_example
+from odflow.formats.images import check_pixels
 from odflow.formats.masks import IGNORE
 from odflow.formats.record_check import Looking, check_each
 
@@ -71,6 +72,7 @@ def _opened(data: bytes, *, counts: bool) -> tuple[tuple[int, int], list[int]]:
 
     try:
         with Image.open(BytesIO(data)) as image:
+            check_pixels("an image", *image.size)
             return image.size, image.histogram() if counts else []
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise InputError(f"an image that cannot be read ({error}).") from None

@@ -1,4 +1,6 @@
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -7,7 +9,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from odflow.errors import ImageError, InputError
-from odflow.formats.images import find_images, image_format, image_size, read_image
+from odflow.formats.encoding import read_encoded
+from odflow.formats.image_check import check_image
+from odflow.formats.images import (
+    PIXELS_OPENED,
+    find_images,
+    image_format,
+    image_size,
+    open_image,
+    read_image,
+    read_stored,
+)
+from odflow.formats.record_image import read_record_image
 
 PHOTO = Image.fromarray(
     np.add.outer(np.arange(40) * 4, np.arange(60) * 2)[..., None].astype(np.uint8)
@@ -147,8 +160,81 @@ def test_a_missing_image_is_an_image_error(tmp_path):
 def test_a_decompression_bomb_is_an_image_error(tmp_path, monkeypatch):
     (tmp_path / "bomb.png").write_bytes(PICTURES["png"])
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(ImageError, match=r"bomb\.png: .*decompression bomb"):
+    with pytest.raises(ImageError, match=r"bomb\.png: has 2400 pixels; wanted at most "):
         read_image(tmp_path / "bomb.png")
+
+
+def jpeg_of(width, height):
+    data = bytearray(PICTURES["rgb"])
+    struct.pack_into(">HH", data, data.index(b"\xff\xc0") + 5, height, width)
+    return bytes(data)
+
+
+def png_of(width, height):
+    data = bytearray(PICTURES["png"])
+    struct.pack_into(">II", data, 16, width, height)
+    struct.pack_into(">I", data, 29, zlib.crc32(data[12:29]))
+    return bytes(data)
+
+
+def bmp_of(width, height):
+    data = bytearray(PICTURES["bmp"])
+    struct.pack_into("<ii", data, 18, width, height)
+    return bytes(data)
+
+
+def webp_of(width, height):
+    data = bytearray(encoded(PHOTO, "WEBP", lossless=True))
+    struct.pack_into("<I", data, 21, (width - 1) | (height - 1) << 14)
+    return bytes(data)
+
+
+SIZED = {"jpeg": jpeg_of, "png": png_of, "bmp": bmp_of, "webp": webp_of}
+"""Small files whose headers say any size: what is refused by the header is never decoded."""
+
+
+@pytest.mark.parametrize("form", SIZED)
+def test_an_image_of_more_pixels_than_the_bound_is_refused_by_its_header(form, tmp_path):
+    path, most, more = tmp_path / f"a.{form}", SIZED[form](10_000, 5_000), SIZED[form](10_000, 5_001)
+    with open_image(path, most) as image:
+        assert (image.width, image.height) == (10_000, 5_000)
+    path.write_bytes(more)
+    line = (
+        f"{path}: has 50010000 pixels; wanted at most 50000000. Make it smaller, or set max_pixels where the "
+        "stage has it."
+    )
+    refusing = {
+        "read": lambda: read_image(path),
+        "stored": lambda: read_stored(path, more),
+        "record": lambda: read_record_image(path, more),
+    }
+    if form in ("jpeg", "png"):
+        refusing |= {"checked": lambda: check_image(path, more), "encoded": lambda: read_encoded(path)}
+    for name, refuse in refusing.items():
+        with pytest.raises(ImageError) as error:
+            refuse()
+        assert str(error.value) == line, name
+    with open_image(path, more, most_pixels=50_010_000) as image:
+        assert (image.width, image.height) == (10_000, 5_001)
+    size = image_size(path)
+    assert (size.width, size.height) == (10_000, 5_001), "no pixel is decoded for the size"
+
+
+@pytest.mark.parametrize("form", SIZED)
+def test_the_bound_is_the_most_that_is_read(form, tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(encoded(PHOTO, form.upper()))
+    assert read_image(path, 2400).shape == (40, 60, 3)
+    with pytest.raises(ImageError, match=r"a: has 2400 pixels; wanted at most 2399\. "):
+        read_image(path, 2399)
+
+
+@pytest.mark.parametrize("form", SIZED)
+def test_what_pillow_does_not_open_is_told_in_the_same_line(form, tmp_path):
+    (tmp_path / "a").write_bytes(SIZED[form](16_000, 12_000))
+    with pytest.raises(ImageError) as error:
+        read_image(tmp_path / "a", PIXELS_OPENED)
+    assert str(error.value).endswith("a: has 192000000 pixels; wanted at most 178956970. Make it smaller.")
 
 
 @pytest.fixture

@@ -49,6 +49,15 @@ def test_a_box_is_drawn_where_it_is_in_its_class_s_colour(images, tmp_path):
     assert (tile[75, 100] == 60).all()
 
 
+def test_an_image_of_more_pixels_than_the_stage_says_is_told(images, tmp_path):
+    found = table(tmp_path / "found.csv", [box("0.png", 100, 100, 300, 200)])
+    with pytest.raises(
+        InputError, match=r"0\.png: has 120000 pixels; wanted at most 119999\. .*set max_pixels"
+    ):
+        sheet(tmp_path / "out", detections=found, images=images, max_pixels=119_999)
+    sheet(tmp_path / "out", detections=found, images=images, max_pixels=120_000)
+
+
 def test_ground_truth_is_dashed(images, tmp_path):
     nothing = table(tmp_path / "found.csv", [])
     true = table(tmp_path / "true.csv", [box("0.png", 100, 100, 300, 200)])

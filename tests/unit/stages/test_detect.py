@@ -105,6 +105,21 @@ def test_nothing_is_left_where_every_image_is_unreadable(bright_model, images, t
     assert not (tmp_path / "out/detections.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("most", "ok"), [(2_999, []), (3_000, ["c.bmp"]), (10_800, ["b/nested.png", "c.bmp"])]
+)
+def test_images_of_more_pixels_than_the_stage_says_are_counted_and_named(
+    most, ok, bright_model, bright_image, images, tmp_path
+):
+    (images / "a.jpg").unlink()
+    Image.fromarray(bright_image(10, 10, (1, 1, 9, 9))).save(images / "small.png")
+    job, _, seen = detect(tmp_path / "out", model=bright_model.folder, images=images, max_pixels=most)
+    assert [row["filename"] for row in seen if row["status"] == "ok"] == [*ok, "small.png"]
+    assert job.counts.get("images_unreadable", 0) == 2 - len(ok)
+    errors = {row["error"] for row in seen} - {""}
+    assert all("pixels; wanted at most" in error and "set max_pixels" in error for error in errors)
+
+
 def test_wrong_inputs(bright_model, images, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -145,9 +160,9 @@ def looked_at():
     """The names of the images that were read, in any order."""
     names = []
 
-    def read(image):
+    def read(image, most_pixels):
         names.append(image.name)
-        return original(image)
+        return original(image, most_pixels)
 
     original = stage_module._read
     with pytest.MonkeyPatch.context() as patch:

@@ -139,6 +139,15 @@ def test_an_unreadable_image_ends_it(bright_model, images, tmp_path):
         evaluate(tmp_path / "out", model=bright_model.folder, images=images, annotations=annotations)
 
 
+def test_an_image_of_more_pixels_than_the_stage_says_ends_it(bright_model, images, tmp_path):
+    given = {"model": bright_model.folder, "images": images, "annotations": table(tmp_path / "t.csv", RIGHT)}
+    with pytest.raises(
+        InputError, match=r"a\.png: has 10800 pixels; wanted at most 10799\. .*set max_pixels"
+    ):
+        evaluate(tmp_path / "out", **given, max_pixels=10_799)
+    evaluate(tmp_path / "out", **given, max_pixels=10_800)
+
+
 def test_boxes_of_the_picture_as_it_is_stored_are_told_as_such(bright_model, images, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6

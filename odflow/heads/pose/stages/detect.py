@@ -26,7 +26,7 @@ _NAMED_AT_MOST = 20
 class Detect(Stage):
     """Find the joints of people, and draw their skeletons."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     packages: ClassVar[tuple[str, ...]] = ("tensorflow",)
 
     model: InputPath = Field(
@@ -52,6 +52,12 @@ class Detect(Stage):
     )
     count: int = Field(12, ge=0, description="pictures to draw, chosen evenly over the sorted file names")
     min_joint_score: float = Field(0.1, ge=0, le=1, description="lowest score of a joint to draw, 0 to 1")
+    max_pixels: int = Field(
+        50_000_000,
+        ge=1,
+        le=178_956_970,
+        description="images with more pixels are unreadable: they are counted, named and left out",
+    )
 
     keypoints: OutputFile = output(
         "keypoints.csv", "one row a person; coordinates and a score for each joint"
@@ -85,7 +91,7 @@ class Detect(Stage):
 
         model = POSE.exported_model(self.model)
         people = self._people(job, model)
-        looks = find_joints(self.model, model.crop, people, job.map)
+        looks = find_joints(self.model, model.crop, people, job.map, self.max_pixels)
         looked = job.progress(looks, total=len(people), unit="image")
         table, unreadable = table_of(looked, model.skeleton.joints)
         self._report(job, table, len(people), unreadable)
@@ -151,7 +157,7 @@ class Detect(Stage):
         shape = (-1, len(skeleton.joints), 3)
         for number, name in enumerate(evenly(table["filename"], self.count)):
             rows = table.loc[table["filename"] == name, columns].to_numpy(np.float64)
-            picture = read_image(self.images / name)
+            picture = read_image(self.images / name, self.max_pixels)
             drawn = draw_skeletons(picture, rows.reshape(shape), skeleton, least=self.min_joint_score)
             drawn.save(self.pictures / f"{number:03}_{Path(name).stem}.jpg", "JPEG", quality=90)
 

@@ -46,6 +46,12 @@ class Evaluate(Stage):
         None, description="keypoints that the mean pose is learned from, the baseline to beat"
     )
     train_split: str | None = Field(None, description="only people of this split of train_keypoints")
+    max_pixels: int = Field(
+        50_000_000,
+        ge=1,
+        le=178_956_970,
+        description="images with more pixels are unreadable",
+    )
 
     metrics: OutputFile = output(
         "metrics.json", "PCK, PCKh, and AP for skeletons with COCO's sigmas, 0 to 1; also per joint"
@@ -126,7 +132,7 @@ class Evaluate(Stage):
         assert self.images is not None
         joints = model.skeleton.joints
         people, _ = annotated_people(truth.table, self.images, joints, model.crop.margin)
-        looks = find_joints(self.model, model.crop, people, job.map)
+        looks = find_joints(self.model, model.crop, people, job.map, self.max_pixels)
         table, unreadable = table_of(job.progress(looks, total=len(people), unit="image"), joints)
         if unreadable:
             raise InputError(f"{unreadable[0]} Metrics need every image: mend it, or take it out.")

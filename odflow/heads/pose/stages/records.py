@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Records(Stage):
     """Write people, their joints and their images as TFRecords for training."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     resumes: ClassVar[bool] = True
 
     keypoints: InputFile = Field(description="table of keypoints, CSV or Parquet")

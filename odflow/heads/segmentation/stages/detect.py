@@ -28,7 +28,7 @@ _NAMED_AT_MOST = 20
 class Detect(Stage):
     """Find the class of each pixel of images, whole or in the boxes of a detector."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     resumes: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = ("tensorflow",)
 
@@ -53,6 +53,12 @@ class Detect(Stage):
         0.1, ge=0, description="room around a box that the network sees too, as a share of its longer side"
     )
     count: int = Field(12, ge=0, description="overlays to draw, chosen evenly over the sorted file names")
+    max_pixels: int = Field(
+        50_000_000,
+        ge=1,
+        le=178_956_970,
+        description="images with more pixels are unreadable: they are counted, named and left out",
+    )
 
     masks: OutputFolder = output(
         "masks",
@@ -173,7 +179,8 @@ class Detect(Stage):
             yield entry
         if done:
             job.log.info("goes on after %d of %d images", done, len(places))
-        for place, found in find_masks(self.model, classes, places[done:], job.map):
+        todo = places[done:]
+        for place, found in find_masks(self.model, classes, todo, job.map, self.max_pixels):
             look = _Look(place.image.name, found.height, found.width, found.error)
             file = self._mask(look.filename)
             if not found.error:
@@ -224,7 +231,8 @@ class Detect(Stage):
         self.overlays.mkdir()
         colours = palette(classes)
         for number, name in enumerate(evenly(names, self.count)):
-            drawn = overlay(read_image(self.images / name), read_mask(self._mask(name)), colours)
+            picture = read_image(self.images / name, self.max_pixels)
+            drawn = overlay(picture, read_mask(self._mask(name)), colours)
             file = self.overlays / f"{number:03}_{Path(name).stem}.jpg"
             Image.fromarray(drawn).save(file, "JPEG", quality=90)
 

@@ -35,7 +35,7 @@ _MOST_NAMED = 10
 class Records(Stage):
     """Write images and their masks as TFRecords for training and validation."""
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     resumes: ClassVar[bool] = True
 
     images: InputFolder = Field(description="folder of the images, with the folders in it")

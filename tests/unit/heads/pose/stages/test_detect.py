@@ -65,6 +65,17 @@ def test_each_image_is_one_person(model, images, tmp_path, caplog):
     assert "unreadable: broken.png" in caplog.text
 
 
+def test_images_of_more_pixels_than_the_stage_says_are_named(model, images, tmp_path, caplog):
+    (images / "broken.png").unlink()
+    with caplog.at_level(logging.WARNING):
+        job, table, _ = detect(tmp_path / "out", model=model, images=images, max_pixels=21_999)
+    assert table["filename"].tolist() == ["a.png"]
+    assert job.counts["images_unreadable"] == 1
+    assert "unreadable: b/two.png: has 22000 pixels; wanted at most 21999." in caplog.text
+    _, table, _ = detect(tmp_path / "all", model=model, images=images, max_pixels=22_000)
+    assert table["filename"].tolist() == ["a.png", "b/two.png"]
+
+
 def test_boxes_of_a_detector(model, images, tmp_path):
     table = boxes(
         tmp_path / "boxes.csv",

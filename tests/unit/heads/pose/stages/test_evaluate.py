@@ -59,6 +59,14 @@ def test_a_model_that_finds_them_all_but_one_joint(dots, images, tmp_path):
         assert plot.size == (800, 500)
 
 
+def test_an_image_of_more_pixels_than_the_stage_says_ends_it(dots, images, tmp_path):
+    truth = dots.table(tmp_path / "truth.csv", ["a.png", 0, dots.row(PERSON)])
+    given = {"model": dots.folder, "images": images, "keypoints": truth}
+    with pytest.raises(InputError, match=r"a\.png: has 9000 pixels; wanted at most 8999\. .*set max_pixels"):
+        evaluate(tmp_path / "out", **given, max_pixels=8_999)
+    evaluate(tmp_path / "out", **given, max_pixels=9_000)
+
+
 def test_the_mean_pose_stands_beside(dots, images, tmp_path):
     row = np.array(dots.row(PERSON))
     train = dots.table(tmp_path / "train.csv", ["x.png", 0, row * ([2, 2, 1] * 3)], split=["train"])

@@ -217,6 +217,16 @@ def test_unreadable_images_are_named(painter, images, tmp_path, caplog):
         run_alone(Detect(model=painter.folder, images=images), tmp_path / "none")
 
 
+def test_images_of_more_pixels_than_the_stage_says_are_named(painter, images, tmp_path, caplog):
+    Image.new("L", (300, 300)).save(images / "large.png")
+    with caplog.at_level(logging.WARNING):
+        job = run_alone(Detect(model=painter.folder, images=images, max_pixels=89_999), tmp_path / "out")
+    assert job.said == ["masks of 4 images, 1 unreadable"]
+    assert "unreadable: large.png: has 90000 pixels; wanted at most 89999." in caplog.text
+    job = run_alone(Detect(model=painter.folder, images=images, max_pixels=90_000), tmp_path / "all")
+    assert job.said == ["masks of 5 images"]
+
+
 def test_wrong_inputs(painter, images, tmp_path):
     row = ["a.png", 13, 7, "thing", 0.9, 0, 0, 5, 5]
     other = ["a.png", 12, 7, "thing", 0.9, 0, 0, 5, 5]
