@@ -18,7 +18,7 @@ _ROW = np.dtype(
     [("row", "i8"), ("filename", "i8"), ("class", "i4")]
     + [(name, "f8") for name in ("score", "xmin", "ymin", "xmax", "ymax")]
 )
-_PART_BYTES = 1 << 25  # of the table
+_PART_BYTES = 1 << 24  # of the table
 _MOST_PARTS = 100  # open files
 
 
