@@ -184,17 +184,46 @@ def check_pixels(path: Path, table: pd.DataFrame) -> list[str]:
     Raises:
         TableError: every box lies within 0 to 1, in images of more than two pixels.
     """
-    box = table[["xmin", "ymin", "xmax", "ymax"]].to_numpy()
-    inside = (box >= 0).all(axis=1) & (box <= 1).all(axis=1) & (box[:, :2] < box[:, 2:]).all(axis=1)
-    inside &= table[["width", "height"]].to_numpy().max(axis=1, initial=0) > 2
-    if len(table) and inside.all():
-        width, height = table[["width", "height"]].iloc[0]
-        raise TableError(
-            f"{path}: all boxes ({len(table)}) lie within 0 to 1 in images of {width}x{height} pixels "
-            "and the like: these are shares of the image; wanted: pixels. Multiply xmin and xmax by "
-            "width, ymin and ymax by height."
-        )
-    return list(table["filename"][inside & (box % 1 != 0).any(axis=1)])
+    look = PixelCheck(path)
+    look.add(table)
+    look.tell()
+    return look.below_a_pixel
+
+
+class PixelCheck:
+    """`check_pixels` of a table that comes in chunks.
+
+    Attributes:
+        below_a_pixel: names of images, one for each box in them so far that looks like shares.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.below_a_pixel: list[str] = []
+        self._path = path
+        self._boxes = self._inside = 0
+        self._size = (0, 0)
+
+    def add(self, table: pd.DataFrame) -> None:
+        """Look at a chunk, as `DetectionTable` gives it."""
+        box = table[["xmin", "ymin", "xmax", "ymax"]].to_numpy()
+        sizes = table[["width", "height"]].to_numpy()
+        inside = (box >= 0).all(axis=1) & (box <= 1).all(axis=1) & (box[:, :2] < box[:, 2:]).all(axis=1)
+        inside &= sizes.max(axis=1, initial=0) > 2
+        if not self._boxes and len(table):
+            self._size = (int(sizes[0, 0]), int(sizes[0, 1]))
+        self._boxes += len(table)
+        self._inside += int(inside.sum())
+        self.below_a_pixel += list(table["filename"][inside & (box % 1 != 0).any(axis=1)])
+
+    def tell(self) -> None:
+        """Refuse boxes that are all shares; see `check_pixels`."""
+        if self._boxes and self._inside == self._boxes:
+            width, height = self._size
+            raise TableError(
+                f"{self._path}: all boxes ({self._boxes}) lie within 0 to 1 in images of {width}x{height} "
+                "pixels and the like: these are shares of the image; wanted: pixels. Multiply xmin and xmax "
+                "by width, ymin and ymax by height."
+            )
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,31 +1,28 @@
-"""Images with their ground truth, from records or from a table beside the images."""
+"""Images with their ground truth, from records; `labelled_table` has those of a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from odflow.errors import ImageError, InputError, TableError, nearest
-from odflow.formats.detections import check_pixels, read_detections
+from odflow.errors import InputError, TableError, nearest
 from odflow.formats.example import example_views, feature_value
 from odflow.formats.image_check import Size
-from odflow.formats.images import MOST_PIXELS, ImageFile, ImageSize, image_size, read_image
+from odflow.formats.images import MOST_PIXELS, read_image
 from odflow.formats.label_map import LabelMap
 from odflow.formats.object_check import KINDS
 from odflow.formats.object_classes import object_classes
 from odflow.formats.record_check import image_name, kind_problems, stated_size
 from odflow.formats.record_image import read_record_image
 from odflow.formats.tfrecord import Records, read_records, record_files
-from odflow.left_out import Faults
 from odflow.reading import reading
 from odflow.terminal import shown
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
 
 
@@ -68,36 +65,6 @@ class LabelledImage:
         return read_record_image(self.path / self.name, self.data, stated, most_pixels)
 
 
-def labelled_images_of_table(
-    images: Iterable[ImageFile], annotations: Path, label_map: LabelMap, folder: Path | None = None
-) -> list[LabelledImage]:
-    """Put a table's boxes to their images.
-
-    Args:
-        images: all of them, boxes or not.
-        annotations: the table; its columns `is_crowd` and `area` count too.
-        label_map: the ids of its classes.
-        folder: that the names of the images are relative to; see `read_detections`.
-
-    Raises:
-        TableError: as `read_detections` and `check_pixels`, a class that the label map lacks, rows of a file
-            that is not among the images, or another size than an image has: all such images.
-    """
-    table = read_detections(annotations, folder)
-    check_pixels(annotations, table)
-    images = list(images)
-    lacking = set(table["filename"]) - {image.name for image in images}
-    if lacking:
-        raise TableError(
-            f"{annotations}: has boxes of {min(lacking)}, which is not among the images "
-            f"({len(lacking)} such files).{nearest(min(lacking), (image.name for image in images))}"
-        )
-    _check_classes(annotations, zip(table["filename"], table["class"], strict=True), label_map)
-    rows = _Rows.of_table(table, label_map)
-    _check_sizes(annotations, images, rows)
-    return [rows.image(image) for image in images]
-
-
 def labelled_images_of_records(
     records: Records, label_map: LabelMap, *, drop_unknown: bool = False
 ) -> Iterator[LabelledImage]:
@@ -123,82 +90,6 @@ def labelled_images_of_records(
                 except InputError as error:
                     raise type(error)(f"{place}: {error}") from None
             yield image
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """The rows of a table as columns, those of an image together; an image takes slices of them.
-
-    Attributes:
-        places: where the rows of each image are.
-        sizes: (N, 2), width and height.
-        boxes_yxyx, classes, is_crowd, area: as a `LabelledImage` has them, of N rows.
-    """
-
-    places: dict[str, slice]
-    sizes: NDArray[np.int64]
-    boxes_yxyx: NDArray[np.float64]
-    classes: NDArray[np.int64]
-    is_crowd: NDArray[np.bool_]
-    area: NDArray[np.float64] | None
-
-    @classmethod
-    def of_table(cls, table: pd.DataFrame, label_map: LabelMap) -> _Rows:
-        table = table.sort_values("filename", kind="stable", ignore_index=True)
-        counts = table.groupby("filename", sort=False).size()
-        ends = np.cumsum(counts.to_numpy())
-        names = zip(counts.index.tolist(), (ends - counts.to_numpy()).tolist(), ends.tolist(), strict=True)
-        size = table[["height", "width", "height", "width"]].to_numpy(np.float64)
-        return cls(
-            {str(name): slice(first, end) for name, first, end in names},
-            table[["width", "height"]].to_numpy(np.int64),
-            table[["ymin", "xmin", "ymax", "xmax"]].to_numpy(np.float64) / size,
-            np.array([label_map.ids[name] for name in table["class"].tolist()], np.int64),
-            table["is_crowd"].to_numpy(bool) if "is_crowd" in table else np.zeros(len(table), bool),
-            table["area"].to_numpy(np.float64) if "area" in table else None,
-        )
-
-    def image(self, image: ImageFile) -> LabelledImage:
-        """An image with its rows, if it has any."""
-        place = self.places.get(image.name, slice(0, 0))
-        sizes: list[list[int]] = self.sizes[place][:1].tolist()
-        return LabelledImage(
-            image.name,
-            image.path,
-            None,
-            self.boxes_yxyx[place],
-            self.classes[place],
-            self.is_crowd[place],
-            None if self.area is None else self.area[place],
-            (sizes[0][0], sizes[0][1]) if sizes else None,
-        )
-
-
-def _check_sizes(annotations: Path, images: Iterable[ImageFile], rows: _Rows) -> None:
-    """See that each image has the size that its rows say, as far as its header can be read."""
-    faults = Faults()
-    for image in images:
-        if image.name not in rows.places:
-            continue
-        said = sorted({(width, height) for width, height in rows.sizes[rows.places[image.name]].tolist()})
-        try:
-            found = image_size(image.path)
-        except ImageError:  # whoever reads its pixels says why
-            continue
-        for width, height in said:
-            if (width, height) != (found.width, found.height):
-                faults.add(_wrong_size(annotations, image.name, (width, height), found))
-    faults.raise_all(TableError)
-
-
-def _wrong_size(annotations: Path, name: str, said: tuple[int, int], found: ImageSize) -> str:
-    advice = "Give the images that were annotated."
-    if found.orientation >= 5 and said == found.stored:
-        advice = "EXIF turns it upright: its boxes may be of the picture as it is stored; import it again."
-    return (
-        f"{annotations}: {name} has {said[0]}x{said[1]} pixels, the image is {found.width}x{found.height} "
-        f"when upright. {advice}"
-    )
 
 
 def _of_example(file: Path, payload: bytes, label_map: LabelMap, drop_unknown: bool) -> LabelledImage:
@@ -249,13 +140,3 @@ def _known(found: int | str, label_map: LabelMap, drop_unknown: bool) -> int | N
             "Add it there, or filter it out."
         )
     raise InputError(f"has the class id {found}, which the label map lacks. Add it there.")
-
-
-def _check_classes(place: Path, named: Iterable[tuple[str, str]], label_map: LabelMap) -> None:
-    for image, text in named:
-        if text not in label_map.ids:
-            near = nearest(text.strip(), label_map.ids)
-            raise TableError(
-                f'{place}: {image} has class "{shown(text)}", which the label map '
-                f"({len(label_map.names)} classes) lacks.{near} Add it there, or filter it out."
-            )

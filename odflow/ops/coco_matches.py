@@ -30,6 +30,7 @@ class CocoMatches:
 
         self._params = Params(iouType="bbox")
         self._params.catIds = sorted(class_ids)
+        self._class = np.min_scalar_type(len(class_ids))
         self._bits = len(self._params.areaRng) * len(self._params.iouThrs)
         self._parts: list[NDArray[Any]] = []
         self._objects = np.zeros((len(class_ids), len(self._params.areaRng)), np.int64)
@@ -41,7 +42,9 @@ class CocoMatches:
             evaluation: a COCOeval of all classes, evaluated.
             score: a type that holds the scores as they are.
         """
-        kind = np.dtype([("score", score), ("class", "i4"), ("rank", "u1"), ("bits", "u1", self._bits // 4)])
+        kind = np.dtype(
+            [("score", score), ("class", self._class), ("rank", "u1"), ("bits", "u1", self._bits // 4)]
+        )
         parts = [np.zeros(0, kind)]
         for index, one in self._matched(evaluation):
             scores = one[0]["dtScores"]

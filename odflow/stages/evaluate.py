@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from odflow.formats.detection_writer import DetectionWriter
     from odflow.formats.label_map import LabelMap
     from odflow.formats.labelled_images import LabelledImage
+    from odflow.formats.labelled_table import TableImages
     from odflow.graph.checking import Checking
     from odflow.inference.run import Seen
     from odflow.ops.metrics import CocoMetrics
@@ -97,7 +98,7 @@ class Evaluate(DetectorStage):
         check_detector(self.model, self.tensors())
         label_map = read_label_map(self.classes_file())
         samples = self._samples(job, label_map)
-        total = len(samples) if isinstance(samples, list) else None
+        total = len(samples) if isinstance(samples, Sized) else None
         coco, unknown = CocoMetrics(label_map.names), UnknownIds(self.classes_file(), label_map.names)
         read = partial(LabelledImage.read, most_pixels=self.max_pixels)
         seen = detect_all(self.model, samples, read, job.map, self.tensors(), self.trust_model)
@@ -122,7 +123,8 @@ class Evaluate(DetectorStage):
 
     def _samples(self, job: Job, label_map: LabelMap) -> Iterable[LabelledImage]:
         from odflow.formats.image_search import search_images
-        from odflow.formats.labelled_images import labelled_images_of_records, labelled_images_of_table
+        from odflow.formats.labelled_images import labelled_images_of_records
+        from odflow.formats.labelled_table import labelled_images_of_table
 
         if self.records is not None:
             return labelled_images_of_records(self.records, label_map)
@@ -153,13 +155,13 @@ class Evaluate(DetectorStage):
         )
 
 
-def _annotated(job: Job, labelled: list[LabelledImage], table: str) -> list[LabelledImage]:
+def _annotated(job: Job, labelled: TableImages, table: str) -> TableImages:
     """The images that the table has rows of."""
-    bare = [one.name for one in labelled if one.size is None]
+    bare = labelled.bare()
     advice = "If they show nothing: unlisted: empty, or give a list of images."
     what = f"images left out, since {table} has no row of them"
     job.leave_out(LeftOut("images_not_annotated", len(bare), what, bare, advice))
-    return [one for one in labelled if one.size is not None]
+    return labelled.annotated()
 
 
 def _take(sample: LabelledImage, one: Seen, coco: CocoMetrics, table: DetectionWriter) -> list[int]:
