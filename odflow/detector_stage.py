@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from odflow.formats.images import MOST_PIXELS, PIXELS_OPENED
 from odflow.graph.job import Job
 from odflow.graph.stage import InputFile, InputPath, Stage
 
@@ -53,9 +54,9 @@ class DetectorStage(Stage):
         "program: only where you trust who made it",
     )
     max_pixels: int = Field(
-        50_000_000,
+        MOST_PIXELS,
         ge=1,
-        le=178_956_970,
+        le=PIXELS_OPENED,
         description="images with more pixels are unreadable: detect counts and names them, evaluate ends",
     )
 

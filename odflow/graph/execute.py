@@ -17,7 +17,7 @@ from odflow.errors import InputError, OdflowError, StageError
 from odflow.graph.disk import full_disk, held, make_folder, remove
 from odflow.graph.job import Audience, Job, Workers
 from odflow.graph.key import Recipe, combined, versions
-from odflow.graph.listing import list_files, stamp
+from odflow.graph.listing import stamps
 from odflow.graph.out_folder import OutFolder
 from odflow.graph.outputs import own
 from odflow.graph.stage import Stage
@@ -184,9 +184,7 @@ def _present_key(name: str, stage: Stage) -> str:
 def _stamps(path: Path) -> str:
     """The path of a file or folder, and what tells its present state from another."""
     try:
-        listed = list_files(str(path)) if path.is_dir() else [stamp(path.stat())]
-    except FileNotFoundError:
-        listed = []  # one that is named and missing is the stage's business
+        listed = stamps(path)  # none of one that is named and missing, which is the stage's business
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read ({error.strerror}).") from error
     return combined([str(path), *listed])

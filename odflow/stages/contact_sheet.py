@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from odflow.errors import InputError
+from odflow.formats.images import MOST_PIXELS, PIXELS_OPENED
 from odflow.graph.job import Job
 from odflow.graph.stage import InputFile, InputFolder, OutputFile, Stage, output
 
@@ -34,9 +35,9 @@ class ContactSheet(Stage):
     columns: int = Field(4, ge=1, description="pictures in a row")
     width: int = Field(320, ge=80, le=4096, description="width of each picture in pixels")
     max_pixels: int = Field(
-        50_000_000,
+        MOST_PIXELS,
         ge=1,
-        le=178_956_970,
+        le=PIXELS_OPENED,
         description="images with more pixels are unreadable",
     )
 

@@ -174,13 +174,18 @@ def test_a_wrong_input_is_not_tried_again(tmp_path: Path, odflow: Odflow) -> Non
     assert len(list((tmp_path / "counts").iterdir())) == 1
 
 
+def meddle(folder: Path, kind: str, how: str) -> None:
+    """A pipeline of a stage that does something to its input, a file or a folder, while it runs."""
+    (folder / "data").mkdir()
+    for name in ("a.txt", "b.txt"):
+        (folder / "data" / name).write_text(f"{name}\n")
+    source = "data" if kind == "folder" else "data/b.txt"
+    (folder / "p.yaml").write_text(f"stages: {{meddle: {{source: {source}, how: {how}}}}}")
+
+
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_an_input_that_changes_meanwhile_spoils_the_result(tmp_path: Path, odflow: Odflow, kind: str) -> None:
-    (tmp_path / "data").mkdir()
-    for name in ("a.txt", "b.txt"):
-        (tmp_path / "data" / name).write_text(f"{name}\n")
-    source = "data" if kind == "folder" else "data/b.txt"
-    (tmp_path / "p.yaml").write_text(f"stages: {{meddle: {{source: {source}}}}}")
+    meddle(tmp_path, kind, "write")
     told = odflow("run", "p.yaml")
     assert told.returncode == 2
     assert (
@@ -198,11 +203,7 @@ def test_an_input_that_was_another_meanwhile_spoils_the_result(
     tmp_path: Path, odflow: Odflow, kind: str, how: str
 ) -> None:
     """Its content is as it was before; the ctime tells that it need not have been so all the time."""
-    (tmp_path / "data").mkdir()
-    for name in ("a.txt", "b.txt"):
-        (tmp_path / "data" / name).write_text(f"{name}\n")
-    source = "data" if kind == "folder" else "data/b.txt"
-    (tmp_path / "p.yaml").write_text(f"stages: {{meddle: {{source: {source}, how: {how}}}}}")
+    meddle(tmp_path, kind, how)
     told = odflow("run", "p.yaml")
     assert told.returncode == 2
     assert "meddle: data/b.txt: was moved away and back, or touched, while the stage ran" in told.stderr

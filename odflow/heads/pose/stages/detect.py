@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field, model_validator
 
 from odflow.errors import ConfigError, InputError, TableError, nearest
+from odflow.formats.images import MOST_PIXELS, PIXELS_OPENED
 from odflow.graph.job import Job
 from odflow.graph.stage import InputFile, InputFolder, InputPath, OutputFile, OutputFolder, Stage, output
 
@@ -53,9 +54,9 @@ class Detect(Stage):
     count: int = Field(12, ge=0, description="pictures to draw, chosen evenly over the sorted file names")
     min_joint_score: float = Field(0.1, ge=0, le=1, description="lowest score of a joint to draw, 0 to 1")
     max_pixels: int = Field(
-        50_000_000,
+        MOST_PIXELS,
         ge=1,
-        le=178_956_970,
+        le=PIXELS_OPENED,
         description="images with more pixels are unreadable: they are counted, named and left out",
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field, model_validator
 
 from odflow.errors import InputError
+from odflow.formats.images import MOST_PIXELS, PIXELS_OPENED
 from odflow.graph.job import Job
 from odflow.graph.stage import InputFile, InputFolder, InputPath, OutputFile, Stage, output
 
@@ -47,9 +48,9 @@ class Evaluate(Stage):
     )
     train_split: str | None = Field(None, description="only people of this split of train_keypoints")
     max_pixels: int = Field(
-        50_000_000,
+        MOST_PIXELS,
         ge=1,
-        le=178_956_970,
+        le=PIXELS_OPENED,
         description="images with more pixels are unreadable",
     )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from pydantic import Field, model_validator
 
 from odflow.errors import InputError, TableError, nearest
+from odflow.formats.images import MOST_PIXELS, PIXELS_OPENED
 from odflow.graph.job import Job
 from odflow.graph.journal import Journal
 from odflow.graph.stage import InputFile, InputFolder, InputPath, OutputFile, OutputFolder, Stage, output
@@ -54,9 +55,9 @@ class Detect(Stage):
     )
     count: int = Field(12, ge=0, description="overlays to draw, chosen evenly over the sorted file names")
     max_pixels: int = Field(
-        50_000_000,
+        MOST_PIXELS,
         ge=1,
-        le=178_956_970,
+        le=PIXELS_OPENED,
         description="images with more pixels are unreadable: they are counted, named and left out",
     )
 
